@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * DOC: libnpu, the client library of npud
+ *
+ * Load a Zhouyi executable, bind tensors, submit, wait. Functions return 0 or a negative errno unless they say
+ * otherwise; npu_error() then tells the calling thread what failed, where, and what to do.
+ *
+ * Thread-safety: every function may be called from any thread on any object at the same time, except that an object
+ * must not be freed while another call uses it. After fork() the child must not use objects of the parent: every call
+ * fails with -EOWNERDEAD, and tensor memory is not mapped there.
+ *
+ * Ownership: a connection owns its graphs, a graph its jobs. Freeing an owner while it has children is refused with
+ * -EBUSY, except npu_disconnect(), which ends everything.
+ */
+#ifndef NPU_NPU_H
+#define NPU_NPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct npu_connection;
+struct npu_graph;
+struct npu_job;
+
+#define NPU_MAX_RANK 8
+#define NPU_NAME_BYTES 128
+#define NPU_WAIT_FOREVER (-1)
+
+enum npu_generation { NPU_V1 = 1, NPU_V2 = 2, NPU_V3 = 3, NPU_V3_2 = 4 };
+enum npu_device_status { NPU_DEVICE_READY = 1, NPU_DEVICE_RECOVERING = 2, NPU_DEVICE_OFFLINE = 3 };
+enum npu_direction { NPU_INPUT = 0, NPU_OUTPUT = 1 };
+
+/* Tensor element types; the numbers are those of Zhouyi executables. */
+enum npu_type {
+	NPU_TYPE_NONE = 0,
+	NPU_BOOL = 1,
+	NPU_U8 = 2,
+	NPU_S8 = 3,
+	NPU_U16 = 4,
+	NPU_S16 = 5,
+	NPU_U32 = 6,
+	NPU_S32 = 7,
+	NPU_U64 = 8,
+	NPU_S64 = 9,
+	NPU_F16 = 0xa,
+	NPU_F32 = 0xb,
+	NPU_F64 = 0xc,
+	NPU_BF16 = 0xd,
+};
+
+enum npu_outcome {
+	NPU_DONE = 1,
+	NPU_EXCEPTION = 2, /* the program raised an exception or ran an illegal instruction */
+	NPU_FAULT = 3, /* the program reached memory that is not its own */
+	NPU_TIMEOUT = 4, /* its device-time budget ran out */
+	NPU_CANCELLED = 5,
+	NPU_DEVICE_RESET = 6, /* lost to a reset that another job caused: submit again */
+	NPU_DEVICE_GONE = 7,
+};
+
+enum npu_cancel { NPU_CANCEL_QUEUED = 1, NPU_CANCEL_RUNNING = 2, NPU_CANCEL_FINISHED = 3 };
+
+struct npu_device_info {
+	char name[NPU_NAME_BYTES];
+	enum npu_generation generation;
+	enum npu_device_status status;
+	uint32_t isa; /* 5 = X2 */
+	uint32_t revision;
+	uint32_t config; /* 1204 */
+	uint32_t clusters;
+	uint32_t cores; /* per cluster */
+	uint32_t tecs; /* per core */
+	uint64_t gm_bytes;
+	uint64_t address_window_bytes;
+};
+
+struct npu_tensor_info {
+	char name[NPU_NAME_BYTES]; /* empty when the executable carries no names */
+	enum npu_type type;
+	uint32_t rank; /* 0 also when the executable carries no shapes: then `bytes` alone is known */
+	uint32_t shape[NPU_MAX_RANK];
+	uint64_t bytes;
+	float scale;
+	int32_t zero_point;
+};
+
+struct npu_result {
+	enum npu_outcome outcome;
+	char message[512]; /* empty when NPU_DONE */
+	uint32_t tcb_pointer; /* as the device reported it, 0 if it did not */
+	uint32_t hardware_status;
+	uint32_t signal_flags;
+	uint64_t queued_ns; /* submit to doorbell */
+	uint64_t device_ns; /* doorbell or previous completion, whichever is later, to completion */
+	uint64_t device_ticks;
+	uint64_t cookie;
+};
+
+/* Called from inside npu_dispatch(), npu_wait() or npu_disconnect(), with no lock held; any function may be called. */
+typedef void (*npu_done_fn)(struct npu_job *job, uint64_t ticket, const struct npu_result *result, void *user);
+typedef void (*npu_print_fn)(struct npu_job *job, uint32_t group, uint32_t task, const char *text, void *user);
+
+struct npu_submit_options {
+	uint64_t budget_ns; /* device time; 0 = the daemon's default */
+	uint64_t cookie; /* returned in the result */
+	npu_done_fn done; /* optional; the ticket is then released by the callback's return, not by npu_wait() */
+	void *user;
+};
+
+/* --- connection */
+
+/**
+ * npu_connect - open a session with npud
+ * @path: socket path; NULL = $NPU_SOCKET, else /run/npud/npud.sock
+ * @out: receives the connection
+ *
+ * Errors: -ENOENT, -ECONNREFUSED, -EACCES (socket), -EPROTO (not npud), -EPROTONOSUPPORT (no common version), -ENOMEM.
+ */
+int npu_connect(const char *path, struct npu_connection **out);
+
+/** npu_disconnect - end the session; frees its graphs and jobs, pending submissions end NPU_CANCELLED. NULL is legal.
+ */
+void npu_disconnect(struct npu_connection *connection);
+
+/** npu_ping - one empty request and its reply */
+int npu_ping(struct npu_connection *connection);
+
+/** npu_device_count - number of NPUs the daemon serves */
+uint32_t npu_device_count(struct npu_connection *connection);
+
+int npu_device_info(struct npu_connection *connection, uint32_t index, struct npu_device_info *info);
+
+/** npu_fd - a descriptor that is readable when npu_dispatch() has work; owned by the connection */
+int npu_fd(struct npu_connection *connection);
+
+/** npu_dispatch - handle what arrived, run callbacks, without blocking; returns the number of completions handled or
+ * -errno */
+int npu_dispatch(struct npu_connection *connection);
+
+/** npu_set_print - receive what NPU programs print; NULL restores the default, which drops it */
+void npu_set_print(struct npu_connection *connection, npu_print_fn print, void *user);
+
+/** npu_error - why the last call of this thread failed: one line, valid until the thread's next call, never NULL */
+const char *npu_error(void);
+
+const char *npu_outcome_name(enum npu_outcome outcome);
+const char *npu_type_name(enum npu_type type);
+/** npu_type_bytes - size of one element in bytes; 0 if unknown */
+size_t npu_type_bytes(enum npu_type type);
+const char *npu_version(void);
+
+/* --- graphs */
+
+/**
+ * npu_graph_load_file - load a Zhouyi executable
+ *
+ * The file is read once; it may change afterwards. Errors: errno of open and read, -EBADMSG (malformed: npu_error()
+ * names the field), -ENOTSUP (well formed, but for another target or with a feature that is not supported), -ENOMEM,
+ * -ENOSPC.
+ */
+int npu_graph_load_file(struct npu_connection *connection, const char *path, struct npu_graph **out);
+
+/** npu_graph_load_memory - the same from memory, which may be released afterwards */
+int npu_graph_load_memory(struct npu_connection *connection, const void *data, size_t bytes, struct npu_graph **out);
+
+/** npu_graph_free - -EBUSY while jobs exist. NULL is legal. */
+int npu_graph_free(struct npu_graph *graph);
+
+uint32_t npu_graph_tensor_count(struct npu_graph *graph, enum npu_direction direction);
+int npu_graph_tensor_info(struct npu_graph *graph, enum npu_direction direction, uint32_t index,
+			  struct npu_tensor_info *info);
+/** npu_graph_tensor_index - by name; the index or -ENOENT */
+int npu_graph_tensor_index(struct npu_graph *graph, enum npu_direction direction, const char *name);
+
+/* --- jobs */
+
+/** npu_job_create - one instance of a graph with tensors of its own; instances share text and weights */
+int npu_job_create(struct npu_graph *graph, struct npu_job **out);
+
+/** npu_job_free - -EBUSY while a submission is queued or running. NULL is legal. */
+int npu_job_free(struct npu_job *job);
+
+/**
+ * npu_job_tensor - the memory the device reads or writes: no copy is made
+ * @bytes: may be NULL; receives the tensor's size
+ *
+ * Valid until the job is freed. Writing an input or reading an output while a submission is queued or running is a race
+ * with the device. Returns NULL if there is no such tensor.
+ */
+void *npu_job_tensor(struct npu_job *job, enum npu_direction direction, uint32_t index, size_t *bytes);
+
+/**
+ * npu_job_submit - queue one run
+ * @options: may be NULL
+ * @ticket: receives the name of this submission, for npu_wait() and npu_cancel()
+ *
+ * Submissions of one job run in order. Errors: -EAGAIN (no credits: too many tickets are neither waited for nor
+ * called back), -ENODEV (device gone), -EPIPE (the daemon went away).
+ */
+int npu_job_submit(struct npu_job *job, const struct npu_submit_options *options, uint64_t *ticket);
+
+/**
+ * npu_wait - wait for a submission, and release its ticket
+ * @timeout_ns: NPU_WAIT_FOREVER, 0 to poll, or nanoseconds for the whole call
+ * @result: may be NULL
+ *
+ * Returns 0 when the submission ended (in whatever way: see result->outcome), -ETIMEDOUT when it still runs (the ticket
+ * stays valid), -ENOENT for an unknown or released ticket, -EPIPE when the daemon went away.
+ */
+int npu_wait(struct npu_connection *connection, uint64_t ticket, int64_t timeout_ns, struct npu_result *result);
+
+/** npu_cancel - returns enum npu_cancel or a negative errno; the submission still has to be waited for */
+int npu_cancel(struct npu_connection *connection, uint64_t ticket);
+
+/** npu_job_run - submit and wait; 0 only if the outcome is NPU_DONE, else -EIO with npu_error() saying which */
+int npu_job_run(struct npu_job *job, struct npu_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits of the wire protocol, shared by daemon and library. PROTOCOL.md states the same numbers; a test compares them.
+ */
+#ifndef NPUD_PROTO_LIMITS_H
+#define NPUD_PROTO_LIMITS_H
+
+#define NPUD_PROTOCOL_MAJOR 1u
+#define NPUD_PROTOCOL_MINOR 0u
+
+#define NPUD_DEFAULT_SOCKET "/run/npud/npud.sock"
+#define NPUD_SOCKET_ENV "NPU_SOCKET"
+
+#define NPUD_MAX_FRAME_BYTES 16384u /* one SOCK_SEQPACKET message */
+#define NPUD_MAX_FRAME_FDS 4u
+#define NPUD_MAX_UNPACK_BYTES (256u << 10) /* memory one decoded frame may take */
+#define NPUD_MAX_STRING_BYTES 256u
+#define NPUD_MAX_ERROR_TEXT 512u
+#define NPUD_MAX_PRINT_BYTES 1023u
+
+#define NPUD_MAX_GROUPS_PER_FRAME 64u
+#define NPUD_MAX_GROUPS_PER_JOB 8192u
+#define NPUD_MAX_TECS 4u
+#define NPUD_MAX_BSS_PER_JOB 64u
+#define NPUD_MAX_BUFFERS_PER_SESSION 4096u
+#define NPUD_MAX_JOBS_PER_SESSION 1024u
+#define NPUD_MAX_INFLIGHT_EVENTS 256u /* submissions whose completion the client has not read: its credits */
+#define NPUD_MAX_BUFFER_BYTES (3ull << 30)
+#define NPUD_BUFFER_ALIGN 4096u
+
+#endif
