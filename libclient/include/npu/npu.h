@@ -23,6 +23,10 @@
 extern "C" {
 #endif
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* the library hides everything else */
+#endif
+
 struct npu_connection;
 struct npu_graph;
 struct npu_job;
@@ -201,6 +205,9 @@ void *npu_job_tensor(struct npu_job *job, enum npu_direction direction, uint32_t
  *
  * Submissions of one job run in order. Errors: -EAGAIN (no credits: too many tickets are neither waited for nor
  * called back), -ENODEV (device gone), -EPIPE (the daemon went away).
+ *
+ * The call does not wait for the daemon's answer. What only the daemon can refuse (a quota, say) is told by npu_wait(),
+ * which then returns the error and releases the ticket; a callback gets NPU_CANCELLED and the reason.
  */
 int npu_job_submit(struct npu_job *job, const struct npu_submit_options *options, uint64_t *ticket);
 
@@ -210,7 +217,9 @@ int npu_job_submit(struct npu_job *job, const struct npu_submit_options *options
  * @result: may be NULL
  *
  * Returns 0 when the submission ended (in whatever way: see result->outcome), -ETIMEDOUT when it still runs (the ticket
- * stays valid), -ENOENT for an unknown or released ticket, -EPIPE when the daemon went away.
+ * stays valid), -ENOENT for an unknown or released ticket, -EPIPE when the daemon went away, and what
+ * npu_job_submit() could not say yet when the daemon refused the submission. A ticket with a callback can be waited
+ * for, too; whether its callback has returned by then is open.
  */
 int npu_wait(struct npu_connection *connection, uint64_t ticket, int64_t timeout_ns, struct npu_result *result);
 
@@ -219,6 +228,10 @@ int npu_cancel(struct npu_connection *connection, uint64_t ticket);
 
 /** npu_job_run - submit and wait; 0 only if the outcome is NPU_DONE, else -EIO with npu_error() saying which */
 int npu_job_run(struct npu_job *job, struct npu_result *result);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Graphs, jobs and the memory they share with the device. A connection's lock guards the lists and the counts. */
+#ifndef NPU_CLIENT_OBJECTS_H
+#define NPU_CLIENT_OBJECTS_H
+
+#include "libclient/connection.h"
+#include "libclient/planner.h"
+
+/* A buffer of the session. */
+struct npu_buffer {
+	uint64_t handle; /* 0: none */
+	uint32_t npu_address;
+	uint8_t *memory; /* NULL: not mapped here */
+	size_t bytes;
+};
+
+struct npu_graph {
+	struct npu_connection *connection;
+	struct npu_graph *next;
+	struct npu_elf *elf; /* tables only: nothing refers to the file */
+	struct npu_plan plan;
+	uint8_t *parameters; /* rodata, then desc: as the file has them */
+	struct npu_buffer pool; /* text and weights */
+	uint32_t device;
+	struct npu_job *jobs;
+};
+
+struct npu_job {
+	struct npu_graph *graph;
+	struct npu_job *next;
+	uint64_t handle; /* 0: a data-only graph, which no device sees */
+	struct npu_buffer pool;
+	uint32_t in_flight; /* submissions queued or running, or whose callback has not begun */
+};
+
+/* --- pool.c */
+
+/* A populated memfd that cannot shrink; close-on-exec. */
+int npu_memfd_create(uint64_t bytes, int *out);
+/* Map it writable, populated, absent in forked children. */
+int npu_memfd_map(int fd, size_t bytes, uint8_t **out);
+/* Fill [offset, offset + bytes) by writing; `next` is where the last write ended, the gap up to here becomes zeros. */
+int npu_memfd_write(int fd, const void *data, uint64_t bytes, uint64_t offset, uint64_t *next);
+int npu_memfd_seal(int fd, bool read_only);
+
+/* Hand [0, bytes) of a memfd to the daemon. */
+int npu_buffer_import(struct npu_connection *connection, int fd, uint64_t bytes, uint64_t align, bool read_only,
+		      struct npu_buffer *out);
+/* Forget it; tells the daemon unless the connection is broken. */
+void npu_buffer_release(struct npu_connection *connection, struct npu_buffer *buffer);
+
+/* --- describe.c: the job as the daemon wants it */
+int npu_job_describe(const struct npu_graph *graph, const struct npu_buffer *pool, uint64_t *handle);
+void npu_job_destroy(struct npu_connection *connection, uint64_t handle);
+
+/* --- for npu_disconnect(): no daemon to tell */
+void npu_graph_drop(struct npu_graph *graph);
+void npu_job_drop(struct npu_job *job);
+
+#endif
