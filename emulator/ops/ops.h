@@ -49,11 +49,19 @@ struct op_run {
 	/* Out: work done by this task in this instruction. */
 	uint64_t macs;
 	uint64_t cycles; /* cost model, for computed and virtual job lengths */
+	/*
+	 * Optional. The same non-zero number in every task's run of one dynamic instruction (not reused for another):
+	 * weights are then compared once per instruction. 0: compared in every run.
+	 */
+	uint64_t instance;
+	/* Optional. Becomes non-zero when the run should be given up: checked in the generic loops. */
+	const _Atomic uint32_t *cancel;
 };
 
 /*
  * Run one task's slice of the operator in `record` (`bytes` long, a private copy that cannot change underneath).
- * 0; -EINVAL malformed record; -EOPNOTSUPP type or mode not supported; -EFAULT operand access refused; -ENOMEM.
+ * 0; -EINVAL malformed record; -EOPNOTSUPP type or mode not supported; -EFAULT operand access refused; -ENOMEM;
+ * -ECANCELED. Every operand's address is a multiple of its element size.
  * On failure the output's contents are unspecified. Thread-safe; allocates nothing on a cache hit.
  */
 int op_run(struct op_run *run, const struct isa_record *record, size_t bytes);
