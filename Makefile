@@ -24,7 +24,7 @@ CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fn
 CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS_cov := -O0 -g --coverage
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(G)
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(G) -Ilibclient/include
 CFLAGS += -std=gnu17 -fPIC -fvisibility=hidden -MMD -MP $(WARN) $(CFLAGS_$(V))
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_tsan := -fsanitize=thread
@@ -41,16 +41,19 @@ pkg_libs = $(shell pkg-config --libs $(1))
 DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
 CLIENT_SRC := $(wildcard libclient/*.c)
 EMU_SRC := $(filter-out emulator/main.c,$(wildcard emulator/*.c emulator/ops/*.c))
-CC_SRC := $(filter-out emulator/compiler/main.c,$(wildcard emulator/compiler/*.c))
+# The compiler folds constants with the same arithmetic that the software NPU runs.
+CC_SRC := $(filter-out emulator/compiler/main.c,$(wildcard emulator/compiler/*.c)) $(wildcard emulator/ops/*.c)
 TOOLS_SRC := $(wildcard tools/*.c)
-FACES_SRC := $(wildcard docs/examples/faces/*.c)
+# The example borrows npuctl's picture and .npy helpers.
+HELPER_SRC := tools/file.c tools/npy.c $(wildcard tools/image*.c)
+FACES_SRC := $(wildcard docs/examples/faces/*.c) $(HELPER_SRC)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-LIBS_daemon := $(call pkg_libs,$(PKGS_DAEMON)) -lpthread
-LIBS_libclient := $(call pkg_libs,$(PKGS_CLIENT)) -lpthread
-LIBS_emulator := -ldnnl $(call pkg_libs,$(PKGS_EMU)) -lpthread -lm
-LIBS_compiler := $(call pkg_libs,$(PKGS_CC)) -lm
-LIBS_check := $(call pkg_libs,check)
+LIBS_daemon = $(call pkg_libs,$(PKGS_DAEMON)) -lpthread
+LIBS_libclient = $(call pkg_libs,$(PKGS_CLIENT)) -lpthread
+LIBS_emulator = -ldnnl -lgomp $(call pkg_libs,$(PKGS_EMU)) -lpthread -lm
+LIBS_compiler = -ldnnl -lgomp $(call pkg_libs,$(PKGS_CC)) -lpthread -lm
+LIBS_check = $(call pkg_libs,check)
 
 PROGRAMS := $(B)/npud $(B)/npu-emu $(B)/npucc $(B)/npuctl
 LIBRARY := $(B)/libnpu.so.1
@@ -72,6 +75,8 @@ $(B)/gen/%.o: $(G)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(filter-out -Wconversion -Wshadow -Wmissing-prototypes,$(CFLAGS)) -c -o $@ $<
 
+# the tensor operators' loops are written for the vectoriser
+$(B)/emulator/ops/%.o: CFLAGS_release := -O3 -g
 $(B)/%.o: %.c | $(G)/npud.pb-c.h $(G)/onnx.pb-c.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
@@ -95,8 +100,8 @@ $(LIBRARY): $(B)/libclient.a libclient/libnpu.map
 	$(CC) $(LDFLAGS) -shared -Wl,-soname,libnpu.so.1 -Wl,--version-script=libclient/libnpu.map \
 		-o $@ -Wl,--whole-archive $(B)/libclient.a -Wl,--no-whole-archive $(LIBS_libclient)
 	@ln -sf libnpu.so.1 $(B)/libnpu.so
-$(B)/npuctl: $(call obj,$(TOOLS_SRC)) $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $(call obj,$(TOOLS_SRC)) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN' $(call pkg_libs,$(PKGS_TOOLS)) -lm
+$(B)/npuctl: $(call obj,$(TOOLS_SRC)) $(B)/gen/npud.pb-c.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN' $(call pkg_libs,$(PKGS_TOOLS) libprotobuf-c) -lm
 $(B)/faces: $(call obj,$(FACES_SRC)) $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $(call obj,$(FACES_SRC)) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN' $(call pkg_libs,$(PKGS_TOOLS)) -lm
 
@@ -119,7 +124,118 @@ $(B)/tests/unit/cross/%: $(B)/tests/unit/cross/%.o $(B)/libclient.a $(B)/daemon.
 unit: $(UNIT_BIN)
 	tests/run.sh unit $(UNIT_BIN)
 
+# ------------------------------------------------------------------ integration: the real programs, real clients
+INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
+INTEGRATION_BIN := $(patsubst %.c,$(B)/%,$(INTEGRATION_SRC))
+INTEGRATION_PARTS := $(call obj,$(filter-out $(INTEGRATION_SRC),$(wildcard tests/integration/*.c)))
+$(B)/tests/integration/%: $(B)/tests/integration/%.o $(INTEGRATION_PARTS) $(B)/libclient.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+## make integration   npud, npu-emu and client processes together
+.PHONY: integration integration-programs
+integration-programs: $(INTEGRATION_BIN)
+integration: $(B)/npud $(B)/npu-emu $(INTEGRATION_BIN)
+	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
+
+# ------------------------------------------------------------------ what people run
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+DEMO_TESTS := $(B)/tests/demo/faces_match $(B)/tests/demo/make_picture
+$(DEMO_TESTS): %: %.o
+	$(CC) $(LDFLAGS) -o $@ $< $(call pkg_libs,jansson libjpeg) -lm
+$(B)/tests/golden/golden_test: $(B)/tests/golden/golden_test.o $(call obj,$(HELPER_SRC)) $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(call pkg_libs,$(PKGS_TOOLS)) -lm
+
+## make setup         install the Debian packages that are missing (root or sudo)
+setup:
+	@scripts/setup.sh build
+## make models        fetch the models and the photograph into the cache
+models: setup
+	@scripts/fetch.sh --all
+## make demo          find the faces on a photograph, end to end: make demo [PHOTO=any.jpg]
+demo: setup
+	@echo "building (the first time takes a minute or two)"
+	@+$(MAKE) --no-print-directory --silent $(JOBS) $(B)/npud $(B)/npu-emu $(B)/npucc $(B)/faces
+	@BIN=$(B) scripts/demo.sh
+.PHONY: demo-test golden
+## make demo-test     the demo's own tests
+demo-test: all $(DEMO_TESTS)
+	@BIN=$(B) tests/run.sh demo tests/demo/demo_test.sh tests/demo/npuctl_test.sh
+BENCH := $(B)/tests/bench/bench $(B)/tests/bench/blazeface_dnnl
+$(B)/tests/bench/bench: $(call obj,$(wildcard tests/bench/bench*.c) tools/wire.c tools/file.c) $(B)/daemon.a $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(LIBS_daemon) -lm
+$(B)/tests/bench/blazeface_dnnl: $(B)/tests/bench/blazeface_dnnl.o $(B)/gen/onnx.pb-c.o
+	$(CC) $(LDFLAGS) -o $@ $^ -ldnnl $(call pkg_libs,libprotobuf-c) -lm
+## make bench         npud's costs beside their baselines
+bench: setup
+	@+$(MAKE) --no-print-directory --silent $(JOBS) all $(BENCH)
+	@BIN=$(B) scripts/bench.sh
+$(B)/tests/conformance/conformance: $(B)/tests/conformance/conformance.o $(B)/gen/onnx.pb-c.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(call pkg_libs,libprotobuf-c) -lm
+## make conformance   1072 small ONNX models with known answers, end to end
+conformance: $(B)/npud $(B)/npu-emu $(B)/npucc $(B)/tests/conformance/conformance
+	@BIN=$(B) tests/conformance/conformance.sh
+## make golden        networks against an independent runtime's answers
+golden: all $(B)/tests/golden/golden_test
+	@BIN=$(B) tests/golden/golden.sh
+
 clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ------------------------------------------------------------------ lint, fuzzing, check
+.PHONY: unit-programs fuzz-programs fuzz-coverage docs-check
+unit-programs: $(UNIT_BIN)
+
+# What has threads of its own and no OpenMP, which the thread sanitizer does not understand.
+.PHONY: unit-threads
+unit-threads: $(filter $(B)/tests/unit/daemon/% $(B)/tests/unit/libclient/%,$(UNIT_BIN))
+	tests/run.sh unit $^
+
+## make lint          format, layers, text rules, warnings of two compilers, clang-tidy, cppcheck
+lint:
+	tests/run.sh lint tests/lint/format.sh tests/lint/layers.sh tests/lint/text.sh tests/lint/warnings.sh \
+		tests/lint/tidy.sh tests/lint/cppcheck.sh
+
+## make docs-check    protocol manual, manual pages and hardware pages agree with the code
+docs-check:
+	tests/run.sh docs $(sort $(wildcard tests/docs/test_*.sh))
+
+# Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or
+# with V=cov, where tests/fuzz/replay.c runs files through it.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
+FUZZ_DRIVER := $(if $(filter fuzz,$(V)),-fsanitize=fuzzer,$(B)/tests/fuzz/replay.o)
+fuzz-programs: $(FUZZ_BIN)
+ifneq ($(V),fuzz)
+$(FUZZ_BIN): $(B)/tests/fuzz/replay.o
+endif
+$(B)/tests/fuzz/fuzz_wire: $(B)/tests/fuzz/fuzz_wire.o $(B)/daemon.a
+	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
+$(B)/tests/fuzz/fuzz_config: $(B)/tests/fuzz/fuzz_config.o $(B)/daemon.a
+	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
+$(B)/tests/fuzz/fuzz_vfu_client: $(B)/tests/fuzz/fuzz_vfu_client.o $(B)/daemon.a
+	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
+$(B)/tests/fuzz/fuzz_vfu_server: $(B)/tests/fuzz/fuzz_vfu_server.o $(B)/emulator.a
+	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_emulator)
+$(B)/tests/fuzz/fuzz_elf: $(B)/tests/fuzz/fuzz_elf.o $(B)/libclient.a
+	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_libclient)
+
+$(B)/tests/fuzz/make_seeds: $(call obj,tests/fuzz/make_seeds.c $(wildcard tests/fuzz/seeds_*.c)) $(B)/gen/npud.pb-c.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg_libs,libprotobuf-c)
+
+## make fuzz          every fuzzer for FUZZ_SECONDS (30), two at a time
+fuzz:
+	tests/fuzz/run.sh
+
+## make fuzz-coverage line coverage of the executable loader over seeds and malformed files: at least 95 %
+fuzz-coverage:
+	tests/fuzz/coverage.sh
+
+## make valgrind      npud's whole life under memcheck
+.PHONY: valgrind
+valgrind: all
+	tests/valgrind.sh
+
+## make check         everything: set-up, lint, every test; the last line adds all up
+check:
+	@tests/check.sh

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration file: read once, checked completely, then handed over; nothing is half-applied. */
+#ifndef NPUD_CONFIG_H
+#define NPUD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/core/host.h"
+
+#define CONFIG_PATH_BYTES 108 /* of a Unix socket address */
+#define CONFIG_NAME_BYTES 64
+
+enum config_transport { TRANSPORT_VFIO_USER = 0 };
+
+struct config_device {
+	char name[CONFIG_NAME_BYTES];
+	uint32_t transport;
+	char path[CONFIG_PATH_BYTES];
+	uint64_t deadline_ms;
+};
+
+struct config_limits {
+	uint64_t maximum[QUOTA_RESOURCES];
+};
+
+struct config {
+	struct {
+		char path[CONFIG_PATH_BYTES];
+		uint32_t mode;
+		char group[CONFIG_NAME_BYTES]; /* empty: unchanged */
+	} socket;
+	struct {
+		uint32_t level;
+		uint32_t format;
+	} log;
+	struct config_device devices[HOST_MAX_DEVICES];
+	uint32_t device_count;
+	struct {
+		char policy[CONFIG_NAME_BYTES];
+		uint64_t max_in_flight;
+	} scheduler;
+	struct {
+		uint64_t default_ms;
+		uint64_t max_ms;
+	} budget;
+	uint32_t scrub;
+	struct {
+		struct config_limits session;
+		struct config_limits tenant;
+		struct config_limits daemon;
+		uint64_t connections;
+		uint64_t connections_per_user;
+		uint64_t hello_ms;
+	} limits;
+	struct {
+		bool reset_keeps_gm;
+		bool create_always;
+		uint64_t gm_offset_shift;
+	} quirks;
+};
+
+/* One line per error: `devices[0].path: ...`. */
+struct config_errors {
+	unsigned count;
+	char text[4096];
+};
+
+/* 0 or -EINVAL with every error that was found; `out` is untouched then. `text` need not end with NUL. */
+int config_parse(const char *text, size_t bytes, struct config *out, struct config_errors *errors);
+/* The same from a file; errors of open and read, too. At most 1 MiB is read. */
+int config_load(const char *path, struct config *out, struct config_errors *errors);
+
+void config_host_options(const struct config *config, struct host_options *out);
+
+#endif

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device's state machine on the loop: who holds it, what is fed to it, when the worker takes over. Decides order and
+ * ownership; what registers mean is npu's, what fails is device_recover.c's.
+ */
+#include "daemon/core/device.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/buffer.h"
+#include "daemon/core/host.h"
+#include "daemon/core/job.h"
+#include "daemon/core/session.h"
+#include "daemon/log.h"
+#include "daemon/util/barrier.h"
+#include "daemon/util/clock.h"
+#include "proto/zhouyi_regs.h"
+
+/* While something is in flight the watchdog looks at least this often: it also finds lost interrupts. */
+#define WATCHDOG_NS (250 * NSEC_PER_MSEC)
+
+static void device_arm(struct device *device, nsec_t now);
+
+int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out)
+{
+	struct device *device = calloc(1, sizeof(*device));
+	int error = device ? worker_new(threaded, &device->worker) : -ENOMEM;
+
+	if (error < 0) {
+		free(device);
+		npu_free(npu);
+		vfio_close(vfio);
+		return error;
+	}
+	if (snprintf(device->name, sizeof(device->name), "%s", name) < 0)
+		device->name[0] = '\0';
+	device->vfio = vfio;
+	device->npu = npu;
+	device->identity = npu->identity;
+	device->epoch = 1; /* jobs begin with 0: mapped in no tenure */
+	device->state = DEV_READY;
+	list_init(&device->mapped);
+	list_init(&device->releasing);
+	list_init(&device->in_flight);
+	list_init(&device->work.unmap);
+	list_init(&device->work.map);
+	list_init(&device->work.mapped);
+	device->work.device = device;
+	device->work.work.run = device_work_run;
+	device->work.work.done = device_work_done;
+	*out = device;
+	return 0;
+}
+
+void device_set_hooks(struct device *device, const struct device_hooks *hooks, void *user)
+{
+	device->hooks = hooks;
+	device->user = user;
+	if (hooks && device->state == DEV_READY)
+		hooks->watch(user, true);
+}
+
+void device_free(struct device *device)
+{
+	if (!device)
+		return;
+	worker_free(device->worker);
+	if (device->vfio) {
+		if (device->hooks)
+			device->hooks->watch(device->user, false);
+		(void)device->npu->ops->quiesce(device->npu);
+		list_each (node, next, &device->mapped) {
+			struct mapping *mapping = list_entry(node, struct mapping, link);
+			(void)device->vfio->ops->unmap(device->vfio, mapping->iova, mapping->bytes);
+			mapping->live = false;
+			list_remove(node);
+		}
+		npu_free(device->npu);
+		vfio_close(device->vfio);
+	}
+	free(device);
+}
+
+bool device_is_usable(const struct device *device)
+{
+	return device->state != DEV_OFFLINE && device->state != DEV_GONE && !device->lost;
+}
+
+/* Memory of this session may be reachable by the device. */
+bool device_holds(const struct device *device, const struct session *session)
+{
+	return device->attached == session || device->target == session || device->dirty ||
+	       (!device_is_usable(device) && !device->closed);
+}
+
+void device_release_buffer(struct device *device, struct buffer *buffer)
+{
+	list_append(&device->releasing, &buffer->release);
+}
+
+static void settle_sessions(struct device *device)
+{
+	list_each (node, next, &device->host->sessions) {
+		struct session *session = list_entry(node, struct session, link);
+		if (session->device == device)
+			session_settle(session);
+	}
+}
+
+/* ------------------------------------------------------------------ worker requests */
+
+/* Returns true if the worker has to unmap something first. */
+static bool start_releases(struct device *device)
+{
+	list_each (node, next, &device->releasing) {
+		struct buffer *buffer = list_entry(node, struct buffer, release);
+		if (!buffer->map.live) {
+			buffer_reap(buffer);
+			continue;
+		}
+		list_remove(&buffer->map.link);
+		list_append(&device->work.unmap, &buffer->map.link);
+	}
+	if (list_empty(&device->work.unmap))
+		return false;
+	device_work_start(device, DEV_OP_UNMAP, DEV_SWITCHING);
+	return true;
+}
+
+/* Soft reset also when the slot's last user was another: caches are tagged by bus address. */
+static bool needs_scrub(const struct device *device, const struct session *target)
+{
+	uint64_t slot_user = device->slot_user[target->space.slot];
+
+	if (slot_user && slot_user != target->id)
+		return true;
+	return device->host->options.scrub != SCRUB_NONE && device->last_session &&
+	       device->last_session != target->id;
+}
+
+/*
+ * Collects what the job needs and is not mapped. 0, or -EFAULT if one of it could not be mapped before. What is on the
+ * list when the answer is 0 has to go to the worker.
+ */
+static int collect_mappings(struct device *device, struct job *job, struct list *out)
+{
+	struct mapping *arena = &job->session->space.arena;
+
+	if (job->epoch == device->epoch)
+		return 0;
+	bool failed = arena == device->unmappable;
+	if (!arena->live)
+		list_append(out, &arena->link);
+	for (uint32_t i = 0; i < job->buffer_count; i++) {
+		struct mapping *mapping = &job->buffers[i]->map;
+		failed |= mapping == device->unmappable;
+		if (!mapping->live)
+			list_append(out, &mapping->link);
+	}
+	if (failed) {
+		list_each (node, next, out)
+			list_remove(node);
+		device->unmappable = NULL;
+		return -EFAULT;
+	}
+	if (list_empty(out))
+		job->epoch = device->epoch;
+	return 0;
+}
+
+static void start_switch(struct device *device, struct session *target, struct list *wanted)
+{
+	struct device_work *work = &device->work;
+
+	device->target = target;
+	work->leave_pool = device->pool;
+	work->make_pool = target != NULL;
+	work->scrub = target && needs_scrub(device, target);
+	list_splice(&work->unmap, &device->mapped);
+	if (wanted)
+		list_splice(&work->map, wanted);
+	device_work_start(device, DEV_OP_SWITCH, DEV_SWITCHING);
+}
+
+static void switch_done(struct device *device)
+{
+	struct device_work *work = &device->work;
+	struct session *target = device->target;
+
+	device->target = NULL;
+	device->pool = target != NULL;
+	device->chained = false;
+	device->redial = false;
+	device->dirty = false;
+	device->attached = target;
+	device->hold = 0;
+	device->epoch++;
+	if (work->was_reset) {
+		device->counters.resets++;
+		device->last_session = 0;
+		memset(device->slot_user, 0, sizeof(device->slot_user));
+	}
+	if (target) {
+		device->counters.tenures++;
+		device->last_session = target->id;
+		device->slot_user[target->space.slot] = target->id;
+	}
+	settle_sessions(device);
+}
+
+/* Half-way between two tenures: nothing is known, so nobody is attached until a reset went well. */
+static void switch_failed(struct device *device)
+{
+	struct device_work *work = &device->work;
+	bool again = device->dirty;
+
+	device->target = NULL;
+	device->attached = NULL;
+	device->pool = false;
+	device->dirty = true;
+	device_blame(device, OUT_DEVICE_RESET, "a tenure change failed", NULL, NULL);
+	log_event(LOG_LEVEL_ERROR, "device.switch_failed", LOG_STR("device", device->name),
+		  LOG_STR("stage", work->stage), LOG_STR("error", strerror(-work->result)));
+	device_recover(device, again ? RECOVERY_OFFLINE : RECOVERY_SOFT_RESET);
+}
+
+static void finish_request(struct device *device)
+{
+	struct device_work *work = &device->work;
+
+	switch (work->op) {
+	case DEV_OP_SWITCH:
+		if (work->result < 0)
+			switch_failed(device);
+		else
+			switch_done(device);
+		break;
+	case DEV_OP_UNMAP:
+		/* The device may still reach memory that has to be returned. */
+		if (work->result < 0) {
+			device_blame(device, OUT_DEVICE_RESET, "memory could not be unmapped", NULL, NULL);
+			device_recover(device, RECOVERY_OFFLINE);
+		}
+		break;
+	case DEV_OP_RUNG:
+		device_recover_done(device);
+		break;
+	case DEV_OP_MAP:
+	case DEV_OP_CLOSE:
+	default:
+		break;
+	}
+}
+
+void device_work_done(struct work *base)
+{
+	struct device_work *work = list_entry(base, struct device_work, work);
+	struct device *device = work->device;
+	bool closed = work->op == DEV_OP_CLOSE || (work->op == DEV_OP_RUNG && work->rung == RECOVERY_OFFLINE);
+
+	device->busy = false;
+	if (work->failed)
+		device->unmappable = work->failed;
+	if (closed) {
+		device_forget(device);
+	} else {
+		list_splice(&device->mapped, &work->unmap);
+		list_splice(&device->mapped, &work->mapped);
+		device->mapping_count = device->vfio->mappings;
+	}
+	if (work->result == -ENODEV || (device->lost && !closed)) {
+		device_lost(device);
+	} else {
+		if (device->state == DEV_SWITCHING)
+			device->state = DEV_READY;
+		finish_request(device);
+	}
+	if (device->state == DEV_READY && device->hooks)
+		device->hooks->watch(device->user, true);
+	if (!device->busy && !device_is_usable(device))
+		settle_sessions(device);
+	device_pump(device);
+}
+
+/* ------------------------------------------------------------------ feeding */
+
+static int ring_doorbell(struct device *device, struct submission *submission)
+{
+	struct job *job = submission->job;
+	struct address_space *space = &device->attached->space;
+	union zy3_tcb *chain = (union zy3_tcb *)(void *)(space->memory + job->arena_offset);
+	uint32_t hold = device->hold;
+	uint32_t hold_offset = arena_hold_offset(hold);
+	iova_t head = arena_iova(space, job->arena_offset);
+	bool first = !device->chained;
+
+	memcpy(chain, job->pristine, (size_t)job->tcbs * ZY_TCB_BYTES);
+	arena_restore_code(space);
+	v3_hold_encode(arena_hold(space, hold), &job->pristine[job->tcbs - 1],
+		       space_npu_addr(space, arena_iova(space, 0)), space_npu_addr(space, arena_iova(space, hold_offset)));
+	/* Nobody waits for the end of a hold TCB: half of all interrupts less. */
+	arena_hold(space, hold)->task.interrupt_en &= ~ZY3_INTR_DONE;
+	v3_tcb_set_next(&chain[job->tcbs - 1], arena_iova(space, hold_offset));
+	/* The chain is complete in memory before anything points to it, and the link before the doorbell. */
+	device_write_barrier();
+	if (!first)
+		v3_tcb_set_next(arena_hold(space, (hold + ARENA_HOLDS - 1) % ARENA_HOLDS), head);
+	device_write_barrier();
+	device->hold = (hold + 1) % ARENA_HOLDS;
+	device->chained = true;
+	device->redial = false;
+	device->dispatches++;
+	return device->npu->ops->dispatch(device->npu, head, first, (uint16_t)submission->item.arrival);
+}
+
+static int dispatch(struct device *device, struct submission *submission)
+{
+	struct host *host = device->host;
+
+	submission->dispatched = clock_now();
+	host->options.scheduler->dispatched(host->sched, &submission->item, submission->dispatched.v);
+	submission->state = SUBMISSION_RUNNING;
+	list_append(&device->in_flight, &submission->link);
+	device->in_flight_count++;
+	return ring_doorbell(device, submission);
+}
+
+static void dispatch_failed(struct device *device, int error)
+{
+	if (error == -ENODEV) {
+		device_lost(device);
+		return;
+	}
+	/* What runs before it is innocent, and its end is a better moment to ring again. */
+	device->redial = device->in_flight_count > 1;
+	if (device->redial)
+		return;
+	device_blame(device, OUT_DEVICE_RESET, "the device refused a command", NULL, NULL);
+	device_recover(device, RECOVERY_SOFT_RESET);
+}
+
+/* Everything in flight is linked already: the device has only to look again. */
+static void ring_again(struct device *device)
+{
+	if (device->in_flight_count == 0) {
+		device->redial = false;
+		return;
+	}
+	int error = device->npu->ops->dispatch(device->npu, (iova_t){0}, false, 0);
+	if (error < 0)
+		dispatch_failed(device, error);
+	else
+		device->redial = false;
+}
+
+/* One step for the picked submission: true if the loop may go on feeding. */
+static bool feed_one(struct device *device, struct submission *submission)
+{
+	struct session *session = submission->session;
+	struct list wanted;
+
+	if (session != device->attached && device->in_flight_count)
+		return false;
+	list_init(&wanted);
+	if (collect_mappings(device, submission->job, &wanted) < 0) {
+		submission_drop(submission, OUT_FAULT, "memory of this job could not be mapped for the device",
+				clock_now());
+		return true;
+	}
+	if (session != device->attached) {
+		start_switch(device, session, &wanted);
+		return false;
+	}
+	if (!list_empty(&wanted)) {
+		list_splice(&device->work.map, &wanted);
+		device_work_start(device, DEV_OP_MAP, DEV_SWITCHING);
+		return false;
+	}
+	int error = dispatch(device, submission);
+	if (error < 0)
+		dispatch_failed(device, error);
+	return error == 0;
+}
+
+static struct submission *oldest(const struct device *device)
+{
+	struct list *first = list_first(&device->in_flight);
+
+	return first ? list_entry(first, struct submission, link) : NULL;
+}
+
+/* Cancelled work is aborted when it is the oldest: only then is it certainly what runs. */
+static bool start_cancel(struct device *device)
+{
+	struct submission *first = oldest(device);
+
+	if (!first || !first->cancel_wanted)
+		return false;
+	device_blame(device, OUT_CANCELLED, "cancelled while it ran", first, NULL);
+	return true;
+}
+
+static void feed(struct device *device)
+{
+	struct host *host = device->host;
+
+	if (device->redial)
+		ring_again(device);
+	for (;;) {
+		if (device->state != DEV_READY)
+			return;
+		if (device->lost) {
+			device_lost(device);
+			return;
+		}
+		if (device->incident_pending || start_cancel(device)) {
+			device_recover(device, RECOVERY_ABORT);
+			return;
+		}
+		bool leave = device->attached && device->attached->closing;
+		if ((leave || device->dirty) && device->in_flight_count == 0) {
+			start_switch(device, NULL, NULL);
+			return;
+		}
+		if (start_releases(device))
+			return;
+		if (device->in_flight_count >= host->options.max_in_flight)
+			return;
+		struct sched_item *item =
+		    host->options.scheduler->pick_next(host->sched, device->index,
+						       device->attached ? device->attached->id : 0, clock_now().v);
+		if (!item || !feed_one(device, list_entry(item, struct submission, item)))
+			return;
+	}
+}
+
+void device_pump(struct device *device)
+{
+	if (device->pumping)
+		return;
+	device->pumping = true;
+	if (device->state == DEV_READY)
+		feed(device);
+	else if (!device_is_usable(device) && !device->busy)
+		(void)start_releases(device);
+	device_arm(device, clock_now());
+	device->pumping = false;
+}
+
+/* ------------------------------------------------------------------ from the event loop */
+
+static nsec_t deadline_of(const struct device *device, const struct submission *submission)
+{
+	return nsec_add(device_start_of(device, submission), submission->budget_ns);
+}
+
+static void device_arm(struct device *device, nsec_t now)
+{
+	const struct submission *first = oldest(device);
+
+	if (device->state != DEV_READY || !first || !device->hooks)
+		return;
+	nsec_t when = deadline_of(device, first);
+	if (when.v > now.v + WATCHDOG_NS)
+		when.v = now.v + WATCHDOG_NS;
+	if (device->armed.v && device->armed.v <= when.v)
+		return;
+	device->armed = when;
+	device->hooks->arm(device->user, nsec_since(when, now));
+}
+
+/* Interrupts first; then errors of the conversation itself. */
+static bool drain_or_recover(struct device *device)
+{
+	int error = device_drain(device);
+
+	if (error == -ENODEV) {
+		device_lost(device);
+		return false;
+	}
+	if (error < 0) {
+		device_blame(device, OUT_DEVICE_RESET, "the device could not be asked about its interrupts", NULL, NULL);
+		device_recover(device, RECOVERY_SOFT_RESET);
+		return false;
+	}
+	return true;
+}
+
+void device_irq(struct device *device)
+{
+	if (device->state != DEV_READY)
+		return;
+	(void)drain_or_recover(device);
+	device_pump(device);
+}
+
+/* The line is also readable when the other side wants something: any register access serves that, or fails. */
+void device_life(struct device *device)
+{
+	if (device->state != DEV_READY)
+		return;
+	if (device->npu->ops->is_idle(device->npu) == -ENODEV)
+		device->lost = true;
+	device_pump(device);
+}
+
+/* Idle twice in a row with the same work in flight: its completion interrupt was lost, the work was not. */
+static void find_lost_interrupt(struct device *device, nsec_t now)
+{
+	int idle = device->npu->ops->is_idle(device->npu);
+
+	if (idle == -ENODEV)
+		device->lost = true;
+	if (idle != 1) {
+		device->idle_at = 0;
+		return;
+	}
+	if (device->idle_at != device->dispatches) {
+		device->idle_at = device->dispatches;
+		return;
+	}
+	device->idle_at = 0;
+	device->counters.lost_interrupts++;
+	log_event(LOG_LEVEL_WARN, "device.interrupt_lost", LOG_STR("device", device->name),
+		  LOG_U64("in_flight", device->in_flight_count));
+	device_complete_until(device, list_entry(device->in_flight.prev, struct submission, link), NULL, now);
+}
+
+void device_tick(struct device *device)
+{
+	device->armed = (nsec_t){0};
+	if (device->state != DEV_READY || !oldest(device))
+		return;
+	/* A completion that waits in the interrupt path is not late. */
+	if (drain_or_recover(device)) {
+		nsec_t now = clock_now();
+		struct submission *first = oldest(device);
+		if (first && deadline_of(device, first).v <= now.v)
+			device_blame(device, OUT_TIMEOUT, "its device-time budget ran out", first, NULL);
+		else if (first && !device->incident_pending)
+			find_lost_interrupt(device, now);
+	}
+	device_pump(device);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A device: who may touch it, which session holds it, what is in flight. While READY the loop owns it; during SWITCHING
+ * and RECOVERING its worker does and the loop touches no register; OFFLINE and GONE nobody does, for ever.
+ */
+#ifndef NPUD_CORE_DEVICE_H
+#define NPUD_CORE_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/core/address_space.h"
+#include "daemon/core/mapping.h"
+#include "daemon/core/submission.h"
+#include "daemon/core/worker.h"
+#include "daemon/npu/npu.h"
+#include "daemon/policy/recovery.h"
+#include "daemon/util/list.h"
+#include "daemon/util/types.h"
+#include "daemon/vfio/vfio.h"
+
+struct buffer;
+struct host;
+struct session;
+
+enum device_state { DEV_READY = 1, DEV_SWITCHING, DEV_RECOVERING, DEV_OFFLINE, DEV_GONE };
+
+/* What the device needs of an event loop. */
+struct device_hooks {
+	void (*watch)(void *user, bool on); /* the interrupt and the life line: only while READY */
+	void (*arm)(void *user, uint64_t ns); /* call device_tick() in so many ns; 0 = never */
+};
+
+enum device_op { DEV_OP_SWITCH = 1, DEV_OP_MAP, DEV_OP_UNMAP, DEV_OP_RUNG, DEV_OP_CLOSE };
+
+#define DEVICE_LATE_EVENTS 32u
+
+/* The one request that the worker may hold. */
+struct device_work {
+	struct work work;
+	struct device *device;
+	enum device_op op;
+	struct list unmap; /* struct mapping */
+	struct list map;
+	struct list mapped; /* out: what is live after the request */
+	struct mapping *failed; /* out: the mapping that could not be made */
+	bool leave_pool; /* switch: a pool exists */
+	bool make_pool; /* a session takes over */
+	bool scrub;
+	bool was_reset; /* out */
+	enum recovery_rung rung;
+	struct npu_event late[DEVICE_LATE_EVENTS]; /* out: interrupts that came in between */
+	unsigned late_count;
+	int result;
+	const char *stage; /* of a failure */
+};
+
+/* What went wrong on the device, while the ladder is climbed. */
+struct device_incident {
+	enum outcome outcome; /* of the guilty */
+	const char *reason;
+	struct submission *guilty; /* NULL: the oldest in flight when the dust settles, as DEVICE_RESET */
+	struct npu_event event;
+};
+
+struct device_counters {
+	uint64_t tenures;
+	uint64_t unknown_completions;
+	uint64_t lost_interrupts;
+	uint64_t resets;
+	uint64_t aborts;
+};
+
+struct device {
+	struct host *host;
+	uint32_t index;
+	char name[64];
+	char reason[256]; /* why it is not READY */
+	struct vfio_device *vfio;
+	struct npu_device *npu;
+	struct npu_identity identity;
+	const struct device_hooks *hooks;
+	void *user;
+	struct worker *worker;
+	enum device_state state;
+	bool closed; /* the transport is closed for good */
+	bool lost; /* the other side went away; acted upon when the loop owns the device */
+	bool pumping;
+	uint32_t sessions;
+
+	/* tenure */
+	struct session *attached;
+	struct session *target; /* of the switch under way */
+	bool dirty; /* a switch failed half-way: mappings of any session may be live */
+	bool busy; /* the worker holds the request */
+	const struct mapping *unmappable; /* the last mapping that failed; compared, never followed */
+	uint64_t epoch;
+	bool pool; /* a command pool exists */
+	bool chained; /* the pool has a tail to link behind */
+	bool redial; /* a doorbell was refused while others run: the chain is linked, ring again */
+	uint32_t hold; /* next hold TCB of the ring */
+	uint64_t last_session; /* whose residue is on the chip, 0 = nobody's */
+	uint64_t slot_user[SPACE_SLOTS]; /* since the last reset */
+
+	struct list mapped; /* struct mapping, live */
+	struct list releasing; /* struct buffer, released and unused */
+	struct list in_flight; /* struct submission, oldest first */
+	uint32_t in_flight_count;
+	nsec_t last_completion;
+	uint64_t dispatches;
+	uint64_t idle_at; /* watchdog: `dispatches` when the device last looked idle with work in flight */
+	nsec_t armed; /* when the timer fires, 0 = it does not */
+	uint32_t mapping_count;
+
+	struct recovery recovery;
+	struct device_incident incident;
+	bool incident_pending;
+	struct device_work work;
+	struct device_counters counters;
+};
+
+/*
+ * A device around an open transport and a detected NPU, which it takes over (also on failure); npu->ops->init() has
+ * been called.
+ */
+int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out);
+void device_set_hooks(struct device *device, const struct device_hooks *hooks, void *user);
+/* Quiet, unmapped, closed; joins the worker. No session is left. NULL is legal. */
+void device_free(struct device *device);
+
+/* --- from the event loop */
+void device_irq(struct device *device);
+void device_life(struct device *device);
+void device_tick(struct device *device);
+
+/* --- from sessions */
+/* Something changed: feed, switch, release, recover, whatever is next. */
+void device_pump(struct device *device);
+bool device_holds(const struct device *device, const struct session *session);
+bool device_is_usable(const struct device *device);
+void device_release_buffer(struct device *device, struct buffer *buffer);
+
+/* --- inside core */
+/* device_work.c */
+void device_work_start(struct device *device, enum device_op op, enum device_state state);
+void device_work_run(struct work *work);
+/* device.c */
+void device_work_done(struct work *work);
+void device_stop(struct device *device, enum device_state state, const char *reason);
+/* device_recover.c too */
+void device_lost(struct device *device);
+void device_forget(struct device *device);
+nsec_t device_start_of(const struct device *device, const struct submission *submission);
+/* device_irq.c */
+int device_drain(struct device *device);
+void device_event(struct device *device, const struct npu_event *event, nsec_t now);
+void device_complete_until(struct device *device, struct submission *last, const struct npu_event *event, nsec_t now);
+/* device_recover.c */
+void device_recover(struct device *device, enum recovery_rung from);
+void device_recover_done(struct device *device);
+void device_blame(struct device *device, enum outcome outcome, const char *reason, struct submission *guilty,
+		  const struct npu_event *event);
+
+#endif

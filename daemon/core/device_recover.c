@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Climbing the ladder and judging afterwards: the guilty fails with its own outcome, what was certainly not started is
+ * queued again, what may have been started and is not guilty ends as DEVICE_RESET. Other sessions notice nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/core/device.h"
+#include "daemon/core/host.h"
+#include "daemon/core/session.h"
+#include "daemon/log.h"
+#include "daemon/util/clock.h"
+
+_Static_assert((int)RECOVERY_ABORT == (int)NPU_RUNG_ABORT && (int)RECOVERY_SOFT_RESET == (int)NPU_RUNG_SOFT_RESET &&
+		   (int)RECOVERY_TRANSPORT_RESET == (int)NPU_RUNG_VFIO_RESET &&
+		   (int)RECOVERY_OFFLINE == (int)NPU_RUNG_OFFLINE,
+	       "policy and npu count the rungs alike");
+
+void device_blame(struct device *device, enum outcome outcome, const char *reason, struct submission *guilty,
+		  const struct npu_event *event)
+{
+	struct device_incident *incident = &device->incident;
+
+	/* The first report is the cause; what follows is its echo. */
+	if (device->incident_pending)
+		return;
+	device->incident_pending = true;
+	incident->outcome = outcome;
+	incident->reason = reason;
+	incident->guilty = guilty;
+	memset(&incident->event, 0, sizeof(incident->event));
+	if (event)
+		incident->event = *event;
+}
+
+static void start_rung(struct device *device, enum recovery_rung rung)
+{
+	struct device_work *work = &device->work;
+
+	work->rung = rung;
+	work->make_pool = device->attached != NULL;
+	if (rung == RECOVERY_OFFLINE)
+		list_splice(&work->unmap, &device->mapped);
+	if (rung == RECOVERY_ABORT)
+		device->counters.aborts++;
+	else if (rung != RECOVERY_OFFLINE)
+		device->counters.resets++;
+	bool tell = rung != RECOVERY_ABORT;
+	device_work_start(device, DEV_OP_RUNG, DEV_RECOVERING);
+	if (tell)
+		host_device_changed(device->host, device);
+}
+
+void device_recover(struct device *device, enum recovery_rung from)
+{
+	log_event(LOG_LEVEL_WARN, "device.recover", LOG_STR("device", device->name),
+		  LOG_STR("reason", device->incident.reason ? device->incident.reason : ""),
+		  LOG_U64("session", device->attached ? device->attached->id : 0),
+		  LOG_U64("in_flight", device->in_flight_count));
+	start_rung(device, recovery_begin(&device->recovery, device->npu->rungs, from));
+}
+
+static void finish_running(struct device *device, struct submission *submission,
+			   const struct submission_result *result, nsec_t now)
+{
+	struct host *host = device->host;
+
+	device->in_flight_count--;
+	host->options.scheduler->completed(host->sched, &submission->item, result->device_ns, now.v);
+	submission_finish(submission, result, now);
+}
+
+static void punish(struct device *device, struct submission *guilty, nsec_t now)
+{
+	const struct device_incident *incident = &device->incident;
+	struct submission_result result = {
+	    .outcome = incident->outcome,
+	    .reason = incident->reason,
+	    .tcb_pointer = incident->event.tcb_pointer,
+	    .hardware_status = incident->event.status,
+	    .signal_flags = incident->event.signal_flags,
+	    .device_ticks = incident->event.ticks,
+	    .queued_ns = nsec_since(guilty->dispatched, guilty->submitted),
+	    .device_ns = nsec_since(now, device_start_of(device, guilty)),
+	    .started = true,
+	};
+
+	finish_running(device, guilty, &result, now);
+}
+
+static void put_back(struct device *device, struct submission *submission, bool started, nsec_t now)
+{
+	struct submission_result result = {
+	    .queued_ns = nsec_since(submission->dispatched, submission->submitted),
+	    .started = started,
+	};
+
+	if (submission->cancel_wanted) {
+		result.outcome = OUT_CANCELLED;
+		result.reason = started ? "cancelled while it ran" : "cancelled before it ran";
+	} else if (device->state == DEV_OFFLINE || device->state == DEV_GONE) {
+		result.outcome = OUT_DEVICE_GONE;
+		result.reason = device->reason;
+	} else if (started || ++submission->attempts >= SUBMISSION_MAX_ATTEMPTS) {
+		result.outcome = OUT_DEVICE_RESET;
+		result.reason = "lost to a recovery of the device that another submission caused; submit it again";
+	} else {
+		list_remove(&submission->link);
+		device->in_flight_count--;
+		submission_enqueue(submission, now);
+		return;
+	}
+	finish_running(device, submission, &result, now);
+}
+
+/* In order of the pool: what precedes the guilty has ended, the guilty was running, the rest had not begun. */
+static void judge(struct device *device, nsec_t now)
+{
+	struct submission *guilty = device->incident.guilty;
+	bool started = true;
+
+	if (guilty && guilty->state == SUBMISSION_RUNNING) {
+		struct list *before = guilty->link.prev;
+		if (before != &device->in_flight)
+			device_complete_until(device, list_entry(before, struct submission, link), NULL, now);
+		punish(device, guilty, now);
+		started = false;
+	}
+	while (!list_empty(&device->in_flight)) {
+		/* Putting back changes the list; the next is always the first. */
+		put_back(device, list_entry(list_first(&device->in_flight), struct submission, link), started, now);
+		started = false;
+	}
+	device->last_completion = now;
+	device->incident_pending = false;
+	memset(&device->incident, 0, sizeof(device->incident));
+}
+
+static void settle_rung(struct device *device)
+{
+	struct device_work *work = &device->work;
+	nsec_t now = clock_now();
+
+	/* A completion that came before the abort took hold counts. */
+	for (unsigned i = 0; i < work->late_count; i++)
+		if (work->late[i].kind == NPU_EVENT_DONE)
+			device_event(device, &work->late[i], now);
+	device->chained = false;
+	device->redial = false;
+	if (work->was_reset) {
+		memset(device->slot_user, 0, sizeof(device->slot_user));
+		device->last_session = 0;
+		device->pool = work->make_pool;
+		if (device->attached) {
+			device->last_session = device->attached->id;
+			device->slot_user[device->attached->space.slot] = device->attached->id;
+		}
+	}
+	device->state = DEV_READY;
+	judge(device, now);
+	if (work->rung != RECOVERY_ABORT)
+		host_device_changed(device->host, device);
+}
+
+static void forget_mappings(struct device *device, struct list *mappings)
+{
+	list_each (node, next, mappings) {
+		list_entry(node, struct mapping, link)->live = false;
+		list_remove(node);
+	}
+	device->mapping_count = 0;
+}
+
+static void drop_queue(struct device *device, nsec_t now)
+{
+	struct host *host = device->host;
+
+	for (;;) {
+		struct sched_item *item =
+		    host->options.scheduler->pick_next(host->sched, device->index, 0, now.v);
+		if (!item)
+			return;
+		/* The next run of the same job takes its place: the loop ends when the waiting ones have ended too. */
+		submission_drop(list_entry(item, struct submission, item), OUT_DEVICE_GONE, device->reason, now);
+	}
+}
+
+void device_stop(struct device *device, enum device_state state, const char *reason)
+{
+	nsec_t now = clock_now();
+
+	device->state = state;
+	if (snprintf(device->reason, sizeof(device->reason), "%s", reason) < 0)
+		device->reason[0] = '\0';
+	log_event(LOG_LEVEL_ERROR, "device.stopped", LOG_STR("device", device->name), LOG_STR("reason", device->reason));
+	judge(device, now);
+	drop_queue(device, now);
+	host_device_changed(device->host, device);
+}
+
+/* The transport is closed: nothing is mapped any more, nobody is attached. */
+void device_forget(struct device *device)
+{
+	device->closed = true;
+	forget_mappings(device, &device->mapped);
+	forget_mappings(device, &device->work.unmap);
+	forget_mappings(device, &device->work.mapped);
+	device->attached = NULL;
+	device->target = NULL;
+	device->pool = false;
+	device->dirty = false;
+}
+
+/* The other side is gone: nothing is asked of it any more, the worker closes what is left. */
+void device_lost(struct device *device)
+{
+	device_stop(device, DEV_GONE, "the device went away; start it again, then restart npud");
+	device_work_start(device, DEV_OP_CLOSE, DEV_GONE);
+}
+
+void device_recover_done(struct device *device)
+{
+	struct device_work *work = &device->work;
+
+	if (work->rung == RECOVERY_OFFLINE) {
+		char reason[sizeof(device->reason)];
+		if (snprintf(reason, sizeof(reason), "taken offline: no reset brought it back after: %s",
+			     device->incident.reason ? device->incident.reason : "a failure") < 0)
+			reason[0] = '\0';
+		device_stop(device, DEV_OFFLINE, reason);
+		return;
+	}
+	enum recovery_rung next = recovery_next(&device->recovery, work->result);
+	if (next == RECOVERY_DONE) {
+		settle_rung(device);
+		return;
+	}
+	log_event(LOG_LEVEL_ERROR, "device.rung_failed", LOG_STR("device", device->name),
+		  LOG_STR("rung", recovery_rung_name(work->rung)), LOG_STR("stage", work->stage),
+		  LOG_STR("error", strerror(-work->result)), LOG_STR("next", recovery_rung_name(next)));
+	start_rung(device, next);
+}

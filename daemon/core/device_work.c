@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the worker does with a device: switch the tenure, map, unmap, climb a rung, close. It runs while the loop keeps
+ * its hands off, and touches the request, the transport and the NPU, nothing else of the daemon.
+ */
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/core/device.h"
+
+#define IDLE_POLLS 40
+#define IDLE_POLL_NS 50000
+#define DRAIN_ROUNDS 16
+
+static int fail_at(struct device_work *work, const char *stage, int error)
+{
+	work->stage = stage;
+	return error;
+}
+
+/* Keep what the interrupts say for the loop to match, and leave the device's status clean. */
+static int drain(struct device_work *work)
+{
+	struct npu_device *npu = work->device->npu;
+	struct npu_event events[NPU_MAX_EVENTS];
+
+	for (int round = 0; round < DRAIN_ROUNDS; round++) {
+		int count = npu->ops->irq_collect(npu, events);
+		if (count < 0)
+			return count;
+		if (count == 0)
+			break;
+		for (int i = 0; i < count; i++) {
+			if (work->late_count < DEVICE_LATE_EVENTS)
+				work->late[work->late_count++] = events[i];
+			/* Nobody listens any more: let the emitter go. */
+			if (events[i].kind == NPU_EVENT_SIGNAL) {
+				int error = npu->ops->irq_ack_signal(npu);
+				if (error < 0)
+					return error;
+			}
+		}
+	}
+	return npu->ops->irq_finish(npu);
+}
+
+/* 1 idle, 0 still busy after a bounded wait. */
+static int wait_idle(struct npu_device *npu)
+{
+	struct timespec pause = {.tv_nsec = IDLE_POLL_NS};
+
+	for (int i = 0; i < IDLE_POLLS; i++) {
+		int idle = npu->ops->is_idle(npu);
+		if (idle != 0)
+			return idle;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int reset(struct device_work *work)
+{
+	struct npu_device *npu = work->device->npu;
+	int error = npu->ops->soft_reset(npu);
+
+	if (error == 0)
+		error = npu->ops->init(npu);
+	if (error == 0)
+		work->was_reset = true;
+	return error < 0 ? fail_at(work, "soft reset", error) : 0;
+}
+
+/* Idle as the registers say, else abort, else reset; then the pool goes. */
+static int leave_pool(struct device_work *work)
+{
+	struct npu_device *npu = work->device->npu;
+	int idle = wait_idle(npu);
+
+	if (idle == 0 && npu->ops->pool_abort(npu) == 0)
+		idle = wait_idle(npu);
+	if (idle == -ENODEV)
+		return fail_at(work, "idle check", idle);
+	int error = drain(work);
+	if (error < 0)
+		return fail_at(work, "interrupt drain", error);
+	error = idle == 1 ? npu->ops->pool_destroy(npu) : -EBUSY;
+	if (error == 0 || error == -ENODEV)
+		return error < 0 ? fail_at(work, "pool destroy", error) : 0;
+	return reset(work);
+}
+
+static int unmap_all(struct device_work *work)
+{
+	struct vfio_device *vfio = work->device->vfio;
+	int result = 0;
+
+	list_each (node, next, &work->unmap) {
+		struct mapping *mapping = list_entry(node, struct mapping, link);
+		int error = vfio->ops->unmap(vfio, mapping->iova, mapping->bytes);
+		if (error < 0) {
+			result = fail_at(work, "unmap", error);
+			continue;
+		}
+		mapping->live = false;
+		list_remove(node);
+	}
+	return result;
+}
+
+/* A mapping that cannot be made is its owner's failure, not the device's. */
+static int map_all(struct device_work *work)
+{
+	struct vfio_device *vfio = work->device->vfio;
+
+	list_each (node, next, &work->map) {
+		struct mapping *mapping = list_entry(node, struct mapping, link);
+		list_remove(node);
+		int error = work->failed ? -ECANCELED
+					 : vfio->ops->map(vfio, mapping->fd, mapping->offset, mapping->iova,
+							  mapping->bytes, mapping->prot);
+		if (error == -ENODEV)
+			return fail_at(work, "map", error);
+		if (error < 0) {
+			if (!work->failed)
+				work->failed = mapping;
+			continue;
+		}
+		mapping->live = true;
+		list_append(&work->mapped, node);
+	}
+	return 0;
+}
+
+static int run_switch(struct device_work *work)
+{
+	struct npu_device *npu = work->device->npu;
+	int error = work->leave_pool ? leave_pool(work) : 0;
+
+	if (error == 0 && work->scrub && !work->was_reset)
+		error = reset(work);
+	if (error == 0)
+		error = unmap_all(work);
+	if (error == 0)
+		error = map_all(work);
+	if (error == 0 && work->make_pool) {
+		error = npu->ops->pool_create(npu);
+		if (error < 0)
+			return fail_at(work, "pool create", error);
+	}
+	return error;
+}
+
+static int rung_abort(struct device_work *work)
+{
+	struct npu_device *npu = work->device->npu;
+	/* The abort discards what is pending: look as late as possible. */
+	int error = drain(work);
+
+	if (error == 0) {
+		error = npu->ops->pool_abort(npu);
+		if (error < 0)
+			return fail_at(work, "abort", error);
+		error = drain(work);
+	}
+	if (error < 0)
+		return fail_at(work, "interrupt drain", error);
+	int idle = wait_idle(npu);
+	if (idle < 0)
+		return fail_at(work, "idle check", idle);
+	return idle == 1 ? 0 : fail_at(work, "abort (the device is still busy)", -EBUSY);
+}
+
+static int rung_reset(struct device_work *work)
+{
+	struct device *device = work->device;
+	int error = 0;
+
+	if (work->rung == RECOVERY_TRANSPORT_RESET) {
+		error = device->vfio->ops->reset(device->vfio);
+		if (error < 0)
+			return fail_at(work, "transport reset", error);
+		error = device->npu->ops->init(device->npu);
+		work->was_reset = error == 0;
+	} else {
+		error = reset(work);
+	}
+	if (error == 0 && work->make_pool)
+		error = device->npu->ops->pool_create(device->npu);
+	return error < 0 ? fail_at(work, recovery_rung_name(work->rung), error) : 0;
+}
+
+/* The device's last moments: whatever it still does, it reaches no memory. */
+static void run_close(struct device_work *work)
+{
+	struct device *device = work->device;
+
+	if (work->op == DEV_OP_RUNG) {
+		if (device->npu->ops->quiesce(device->npu) < 0)
+			work->stage = "quiesce";
+		(void)unmap_all(work);
+	}
+	npu_free(device->npu);
+	vfio_close(device->vfio);
+	device->npu = NULL;
+	device->vfio = NULL;
+}
+
+void device_work_run(struct work *base)
+{
+	struct device_work *work = list_entry(base, struct device_work, work);
+
+	switch (work->op) {
+	case DEV_OP_SWITCH:
+		work->result = run_switch(work);
+		break;
+	case DEV_OP_MAP:
+		work->result = map_all(work);
+		break;
+	case DEV_OP_UNMAP:
+		work->result = unmap_all(work);
+		break;
+	case DEV_OP_RUNG:
+		if (work->rung == RECOVERY_ABORT)
+			work->result = rung_abort(work);
+		else if (work->rung == RECOVERY_OFFLINE)
+			run_close(work);
+		else
+			work->result = rung_reset(work);
+		break;
+	case DEV_OP_CLOSE:
+	default:
+		run_close(work);
+		break;
+	}
+}
+
+void device_work_start(struct device *device, enum device_op op, enum device_state state)
+{
+	struct device_work *work = &device->work;
+
+	device->state = state;
+	device->busy = true;
+	if (device->hooks)
+		device->hooks->watch(device->user, false);
+	work->op = op;
+	work->failed = NULL;
+	work->was_reset = false;
+	work->late_count = 0;
+	work->result = 0;
+	work->stage = "";
+	worker_submit(device->worker, &work->work);
+}

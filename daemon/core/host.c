@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tenants, slots, the choice of a device, totals. */
+#include "daemon/core/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/core/device.h"
+#include "daemon/core/session.h"
+
+int host_new(const struct host_options *options, uint32_t devices, struct host **out)
+{
+	if (devices == 0 || devices > HOST_MAX_DEVICES)
+		return -EINVAL;
+	struct host *host = calloc(1, sizeof(*host));
+	if (!host)
+		return -ENOMEM;
+	host->options = *options;
+	host->sched = options->scheduler->create(devices);
+	if (!host->sched) {
+		free(host);
+		return -ENOMEM;
+	}
+	list_init(&host->tenants);
+	list_init(&host->sessions);
+	quota_init(&host->quota, "daemon", NULL, options->daemon_maximum);
+	*out = host;
+	return 0;
+}
+
+void host_free(struct host *host)
+{
+	if (!host)
+		return;
+	host->options.scheduler->destroy(host->sched);
+	free(host);
+}
+
+int host_add_device(struct host *host, struct device *device)
+{
+	if (host->device_count == HOST_MAX_DEVICES)
+		return -ENOSPC;
+	device->host = host;
+	device->index = host->device_count;
+	host->devices[host->device_count++] = device;
+	return 0;
+}
+
+int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
+{
+	list_each (node, next, &host->tenants) {
+		struct tenant *tenant = list_entry(node, struct tenant, link);
+		if (tenant->uid == uid) {
+			tenant->sessions++;
+			*out = tenant;
+			return 0;
+		}
+	}
+	struct tenant *tenant = calloc(1, sizeof(*tenant));
+	if (!tenant)
+		return -ENOMEM;
+	tenant->uid = uid;
+	tenant->sessions = 1;
+	quota_init(&tenant->quota, "tenant", &host->quota, host->options.tenant_maximum);
+	list_append(&host->tenants, &tenant->link);
+	*out = tenant;
+	return 0;
+}
+
+void host_tenant_put(struct host *host, struct tenant *tenant)
+{
+	(void)host;
+	if (--tenant->sessions)
+		return;
+	list_remove(&tenant->link);
+	free(tenant);
+}
+
+struct device *host_pick_device(struct host *host)
+{
+	struct device *best = NULL;
+
+	for (uint32_t i = 0; i < host->device_count; i++) {
+		struct device *device = host->devices[i];
+		if (!best || (device_is_usable(device) && !device_is_usable(best)) ||
+		    (device_is_usable(device) == device_is_usable(best) && device->sessions < best->sessions))
+			best = device;
+	}
+	return best;
+}
+
+uint32_t host_pick_slot(const struct host *host)
+{
+	uint32_t best = SPACE_FIRST_SLOT;
+
+	for (uint32_t slot = SPACE_FIRST_SLOT; slot <= SPACE_LAST_SLOT; slot++)
+		if (host->slot_sessions[slot] < host->slot_sessions[best])
+			best = slot;
+	return best;
+}
+
+void host_device_changed(struct host *host, const struct device *device)
+{
+	list_each (node, next, &host->sessions) {
+		struct session *session = list_entry(node, struct session, link);
+		session->devices_changed |= 1u << device->index;
+		session_notify(session);
+	}
+}
+
+void host_stats_read(const struct host *host, struct host_stats *out)
+{
+	*out = (struct host_stats){
+	    .sessions = host->session_count,
+	    .buffers = host->quota.used[QUOTA_BUFFERS],
+	    .buffer_bytes = host->quota.used[QUOTA_BUFFER_BYTES],
+	    .jobs = host->quota.used[QUOTA_JOBS],
+	    .arena_bytes = host->quota.used[QUOTA_TCB_BYTES],
+	    .submissions = host->counters.submissions,
+	    .completed = host->counters.completed,
+	};
+	for (uint32_t i = 0; i < host->device_count; i++) {
+		const struct device *device = host->devices[i];
+		out->mappings += device->mapping_count;
+		out->tenures += device->counters.tenures;
+		out->unknown_completions += device->counters.unknown_completions;
+		out->resets += device->counters.resets;
+		out->aborts += device->counters.aborts;
+	}
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one daemon serves: its devices, tenants and sessions, and the totals over them. Joins the objects of core; owns
+ * no socket and no thread but the devices' workers.
+ */
+#ifndef NPUD_CORE_HOST_H
+#define NPUD_CORE_HOST_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/core/address_space.h"
+#include "daemon/npu/npu.h"
+#include "daemon/policy/quota.h"
+#include "daemon/policy/sched.h"
+#include "daemon/util/list.h"
+
+#define HOST_MAX_DEVICES 16u
+
+enum scrub_mode { SCRUB_RESET = 0, SCRUB_GM, SCRUB_NONE };
+
+struct host_options {
+	const struct sched_ops *scheduler;
+	uint32_t max_in_flight;
+	uint64_t default_budget_ns;
+	uint64_t max_budget_ns;
+	enum scrub_mode scrub;
+	struct npu_quirks quirks;
+	uint64_t session_maximum[QUOTA_RESOURCES];
+	uint64_t tenant_maximum[QUOTA_RESOURCES];
+	uint64_t daemon_maximum[QUOTA_RESOURCES];
+};
+
+struct device;
+struct session;
+
+/* Who pays. */
+struct tenant {
+	struct list link;
+	uid_t uid;
+	unsigned sessions;
+	struct quota quota;
+};
+
+struct host_counters {
+	uint64_t submissions; /* live */
+	uint64_t completed;
+};
+
+struct host {
+	struct host_options options;
+	struct device *devices[HOST_MAX_DEVICES];
+	uint32_t device_count;
+	struct sched *sched;
+	struct quota quota;
+	struct list tenants;
+	struct list sessions;
+	uint32_t session_count;
+	uint64_t next_session;
+	uint64_t next_arrival;
+	uint64_t next_job;
+	uint32_t slot_sessions[SPACE_SLOTS];
+	struct host_counters counters;
+};
+
+struct host_stats {
+	uint64_t sessions;
+	uint64_t buffers;
+	uint64_t buffer_bytes;
+	uint64_t jobs;
+	uint64_t submissions;
+	uint64_t mappings;
+	uint64_t arena_bytes;
+	uint64_t tenures;
+	uint64_t completed;
+	uint64_t unknown_completions;
+	uint64_t resets;
+	uint64_t aborts;
+};
+
+int host_new(const struct host_options *options, uint32_t devices, struct host **out);
+/* All sessions are closed and settled, all devices freed. NULL is legal. */
+void host_free(struct host *host);
+
+int host_add_device(struct host *host, struct device *device);
+
+/* Found or made; counted per session. */
+int host_tenant_get(struct host *host, uid_t uid, struct tenant **out);
+void host_tenant_put(struct host *host, struct tenant *tenant);
+
+/* The device with the fewest sessions, those that work first. */
+struct device *host_pick_device(struct host *host);
+/* The slot with the fewest sessions. */
+uint32_t host_pick_slot(const struct host *host);
+
+/* Tell every session. */
+void host_device_changed(struct host *host, const struct device *device);
+
+void host_stats_read(const struct host *host, struct host_stats *out);
+
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and ending sessions, submissions and their cancelling, and the queue of what the client has to be told. */
+#include "daemon/core/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/buffer.h"
+#include "daemon/core/device.h"
+#include "daemon/core/host.h"
+#include "daemon/core/job.h"
+#include "daemon/util/clock.h"
+
+int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail)
+{
+	struct quota_violation violation;
+
+	if (quota_charge(&session->quota, resource, amount, &violation) == 0)
+		return 0;
+	return fail_limit(fail, quota_resource_name(resource), violation.owner, violation.used, violation.maximum,
+			  "release what is not needed or ask the operator to raise it");
+}
+
+/* ------------------------------------------------------------------ open and close */
+
+static void session_init(struct session *session, struct host *host, struct tenant *tenant)
+{
+	list_init(&session->link);
+	list_init(&session->buffers);
+	list_init(&session->jobs);
+	list_init(&session->free_submissions);
+	list_init(&session->final);
+	session->host = host;
+	session->tenant = tenant;
+	quota_init(&session->quota, "session", &tenant->quota, host->options.session_maximum);
+	handles_init(&session->buffer_handles, NPUD_MAX_BUFFERS_PER_SESSION);
+	handles_init(&session->job_handles, NPUD_MAX_JOBS_PER_SESSION);
+}
+
+static int session_enter(struct session *session, struct fail *fail)
+{
+	struct host *host = session->host;
+
+	session->device = host_pick_device(host);
+	if (!session->device)
+		return fail_set(fail, ENODEV, "session: this daemon serves no device");
+	int error = session_charge(session, QUOTA_SESSIONS, 1, fail);
+	if (error < 0)
+		return error;
+	error = address_space_init(&session->space, host_pick_slot(host));
+	if (error < 0) {
+		quota_release(&session->quota, QUOTA_SESSIONS, 1);
+		return fail_set(fail, -error, "session: no memory for an address space");
+	}
+	session->id = ++host->next_session;
+	session->device->sessions++;
+	host->slot_sessions[session->space.slot]++;
+	host->session_count++;
+	list_append(&host->sessions, &session->link);
+	return 0;
+}
+
+int session_open(struct host *host, const struct session_identity *identity, const struct session_hooks *hooks,
+		 void *user, struct session **out, struct fail *fail)
+{
+	struct tenant *tenant;
+	int error = host_tenant_get(host, identity->uid, &tenant);
+
+	if (error < 0)
+		return fail_set(fail, -error, "session: no memory");
+	struct session *session = calloc(1, sizeof(*session));
+	if (!session) {
+		host_tenant_put(host, tenant);
+		return fail_set(fail, ENOMEM, "session: no memory");
+	}
+	session_init(session, host, tenant);
+	session->identity = *identity;
+	session->hooks = hooks;
+	session->user = user;
+	error = session_enter(session, fail);
+	if (error < 0) {
+		free(session);
+		host_tenant_put(host, tenant);
+		return error;
+	}
+	*out = session;
+	return 0;
+}
+
+static void reap_run(struct work *work)
+{
+	struct session *session = list_entry(work, struct session, reap);
+
+	address_space_fini(&session->space);
+}
+
+static void reap_done(struct work *work)
+{
+	struct session *session = list_entry(work, struct session, reap);
+	struct host *host = session->host;
+
+	host->options.scheduler->remove_session(host->sched, session->id);
+	host->slot_sessions[session->space.slot]--;
+	host->session_count--;
+	session->device->sessions--;
+	list_remove(&session->link);
+	quota_release(&session->quota, QUOTA_SESSIONS, 1);
+	host_tenant_put(host, session->tenant);
+	handles_fini(&session->buffer_handles);
+	handles_fini(&session->job_handles);
+	free(session->prints);
+	free(session->pool);
+	free(session);
+}
+
+void session_settle(struct session *session)
+{
+	if (!session->closing || session->reaping || session->active || !list_empty(&session->buffers) ||
+	    !list_empty(&session->jobs) || device_holds(session->device, session))
+		return;
+	session->reaping = true;
+	session->reap.run = reap_run;
+	session->reap.done = reap_done;
+	worker_submit(session->device->worker, &session->reap);
+}
+
+static void drop_submissions(struct session *session)
+{
+	nsec_t now = clock_now();
+
+	for (uint32_t i = 0; session->pool && i < NPUD_MAX_INFLIGHT_EVENTS; i++) {
+		struct submission *submission = &session->pool[i];
+		if (submission->state == SUBMISSION_RUNNING)
+			submission->cancel_wanted = true;
+		else if (submission->state == SUBMISSION_WAITING)
+			submission_drop(submission, OUT_CANCELLED, NULL, now);
+	}
+	/* After the waiting ones, so that none of them moves up. */
+	for (uint32_t i = 0; session->pool && i < NPUD_MAX_INFLIGHT_EVENTS; i++)
+		if (session->pool[i].state == SUBMISSION_QUEUED)
+			submission_drop(&session->pool[i], OUT_CANCELLED, NULL, now);
+}
+
+void session_close(struct session *session)
+{
+	if (session->closing)
+		return;
+	session->closing = true;
+	session->hooks = NULL;
+	list_splice(&session->free_submissions, &session->final);
+	drop_submissions(session);
+	list_each (node, next, &session->jobs) {
+		struct job *job = list_entry(node, struct job, link);
+		if (job->active == 0)
+			job_free(job);
+	}
+	list_each (node, next, &session->buffers) {
+		struct buffer *buffer = list_entry(node, struct buffer, link);
+		if (!buffer->released)
+			buffer_release(buffer);
+	}
+	device_pump(session->device);
+	session_settle(session);
+}
+
+/* ------------------------------------------------------------------ submissions */
+
+int session_prepare_pool(struct session *session)
+{
+	if (session->pool)
+		return 0;
+	session->pool = calloc(NPUD_MAX_INFLIGHT_EVENTS, sizeof(*session->pool));
+	if (!session->pool)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < NPUD_MAX_INFLIGHT_EVENTS; i++) {
+		session->pool[i].session = session;
+		list_append(&session->free_submissions, &session->pool[i].link);
+	}
+	return 0;
+}
+
+static int check_submit(struct session *session, const struct job *job, uint64_t budget_ns, struct fail *fail)
+{
+	if (!job->committed)
+		return fail_set(fail, EINVAL, "job 0x%" PRIx64 ": not committed", job->handle);
+	if (!device_is_usable(session->device))
+		return fail_set(fail, ENODEV, "device %s: %s", session->device->name, session->device->reason);
+	if (budget_ns > session->host->options.max_budget_ns)
+		return fail_set(fail, EINVAL, "budget_ns: %" PRIu64 " is above the maximum of %" PRIu64, budget_ns,
+				session->host->options.max_budget_ns);
+	if (list_empty(&session->free_submissions))
+		return fail_limit(fail, "event_credits", "session", NPUD_MAX_INFLIGHT_EVENTS, NPUD_MAX_INFLIGHT_EVENTS,
+				  "read the completions of earlier submissions");
+	for (uint32_t i = 0; i < job->buffer_count; i++)
+		if (job->buffers[i]->released)
+			return fail_set(fail, ENOENT, "job 0x%" PRIx64 ": buffer 0x%" PRIx64 " was released",
+					job->handle, job->buffers[i]->handle);
+	return 0;
+}
+
+static struct submission *take_submission(struct session *session)
+{
+	struct submission *submission =
+	    list_entry(list_first(&session->free_submissions), struct submission, link);
+
+	list_remove(&submission->link);
+	submission->generation++;
+	submission->attempts = 0;
+	submission->cancel_wanted = false;
+	submission->item = (struct sched_item){
+	    .session = session->id,
+	    .tenant = session->identity.uid,
+	    .device = session->device->index,
+	    .arrival = ++session->host->next_arrival,
+	};
+	return submission;
+}
+
+int session_submit(struct session *session, uint64_t job_handle, uint64_t cookie, uint64_t budget_ns,
+		   uint64_t *submission_out, struct fail *fail)
+{
+	struct job *job;
+	int error = job_find(session, job_handle, &job, fail);
+
+	if (error == 0)
+		error = check_submit(session, job, budget_ns, fail);
+	if (error < 0)
+		return error;
+	struct submission *submission = take_submission(session);
+	submission->job = job;
+	submission->job_handle = job_handle;
+	submission->cookie = cookie;
+	submission->budget_ns = budget_ns ? budget_ns : session->host->options.default_budget_ns;
+	submission->submitted = clock_now();
+	session->active++;
+	session->host->counters.submissions++;
+	if (job->active++ == 0)
+		for (uint32_t i = 0; i < job->buffer_count; i++)
+			buffer_pin(job->buffers[i]);
+	*submission_out = submission_id(submission);
+	if (job->busy) {
+		submission->state = SUBMISSION_WAITING;
+		list_append(&job->waiting, &submission->link);
+		return 0;
+	}
+	submission_enqueue(submission, submission->submitted);
+	device_pump(session->device);
+	return 0;
+}
+
+enum cancel_state session_cancel(struct session *session, uint64_t id)
+{
+	uint32_t index = handle_index(id);
+
+	if (!session->pool || index >= NPUD_MAX_INFLIGHT_EVENTS)
+		return CANCEL_FINISHED;
+	struct submission *submission = &session->pool[index];
+	if (submission->generation != (uint32_t)(id >> 32))
+		return CANCEL_FINISHED;
+	switch (submission->state) {
+	case SUBMISSION_WAITING:
+	case SUBMISSION_QUEUED:
+		submission_drop(submission, OUT_CANCELLED, "cancelled before it ran", clock_now());
+		device_pump(session->device);
+		return CANCEL_QUEUED;
+	case SUBMISSION_RUNNING:
+		submission->cancel_wanted = true;
+		device_pump(session->device);
+		return CANCEL_RUNNING;
+	case SUBMISSION_FREE:
+	case SUBMISSION_FINAL:
+	default:
+		return CANCEL_FINISHED;
+	}
+}
+
+/* ------------------------------------------------------------------ events */
+
+void session_notify(struct session *session)
+{
+	if (session->hooks)
+		session->hooks->events_ready(session->user);
+}
+
+void session_push_print(struct session *session, uint64_t submission, uint32_t group, uint32_t task, const char *text,
+			uint32_t bytes)
+{
+	if (session->closing)
+		return;
+	if (!session->prints)
+		session->prints = calloc(SESSION_PRINTS, sizeof(*session->prints));
+	if (!session->prints || session->print_count == SESSION_PRINTS || bytes > NPUD_MAX_PRINT_BYTES) {
+		session->prints_dropped++;
+		return;
+	}
+	struct session_print *print =
+	    &session->prints[(session->print_first + session->print_count) % SESSION_PRINTS];
+	print->submission = submission;
+	print->group = group;
+	print->task = task;
+	print->bytes = bytes;
+	memcpy(print->text, text, bytes);
+	session->print_count++;
+	session_notify(session);
+}
+
+/* What a program printed comes before its end. */
+void session_peek_event(struct session *session, struct session_event *event)
+{
+	*event = (struct session_event){.kind = EVENT_NONE};
+	if (session->print_count) {
+		event->kind = EVENT_PRINT;
+		event->print = &session->prints[session->print_first];
+	} else if (!list_empty(&session->final)) {
+		event->kind = EVENT_DONE;
+		event->submission = list_entry(list_first(&session->final), struct submission, link);
+	} else if (session->devices_changed) {
+		event->kind = EVENT_DEVICE;
+		event->device = session->host->devices[__builtin_ctz(session->devices_changed)];
+	}
+}
+
+void session_pop_event(struct session *session, const struct session_event *event)
+{
+	struct list *first = list_first(&session->final);
+
+	switch (event->kind) {
+	case EVENT_PRINT:
+		session->print_first = (session->print_first + 1) % SESSION_PRINTS;
+		session->print_count--;
+		break;
+	case EVENT_DONE:
+		list_remove(first);
+		list_entry(first, struct submission, link)->state = SUBMISSION_FREE;
+		list_append(&session->free_submissions, first);
+		break;
+	case EVENT_DEVICE:
+		session->devices_changed &= ~(1u << event->device->index);
+		break;
+	case EVENT_NONE:
+	default:
+		break;
+	}
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session: one client connection, the unit of isolation. It owns the client's buffers, jobs and submissions, and what
+ * has to be told to the client. It knows no socket: events are pulled by whoever opened it.
+ */
+#ifndef NPUD_CORE_SESSION_H
+#define NPUD_CORE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/core/address_space.h"
+#include "daemon/core/submission.h"
+#include "daemon/core/worker.h"
+#include "daemon/policy/quota.h"
+#include "daemon/util/fail.h"
+#include "daemon/util/handles.h"
+#include "daemon/util/list.h"
+
+struct buffer;
+struct device;
+struct host;
+struct tenant;
+
+#define SESSION_PRINTS 16u /* that wait for the client */
+
+struct session_print {
+	uint64_t submission;
+	uint32_t group;
+	uint32_t task;
+	uint32_t bytes;
+	char text[NPUD_MAX_PRINT_BYTES];
+};
+
+struct session_identity {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+};
+
+struct session_hooks {
+	/* There is something to pull. Must not call back into core. */
+	void (*events_ready)(void *user);
+};
+
+struct session {
+	struct host *host;
+	struct list link;
+	uint64_t id;
+	struct tenant *tenant;
+	struct quota quota;
+	struct device *device;
+	struct session_identity identity;
+	const struct session_hooks *hooks; /* NULL once the client is gone */
+	void *user;
+
+	struct address_space space;
+	struct handles buffer_handles;
+	struct handles job_handles;
+	struct list buffers; /* all that exist, released ones too */
+	struct list jobs;
+
+	struct submission *pool; /* NPUD_MAX_INFLIGHT_EVENTS, made with the first job */
+	struct list free_submissions;
+	struct list final; /* ended, the client does not know yet */
+	uint32_t active; /* waiting, queued or running */
+
+	struct session_print *prints; /* ring, made with the first print */
+	uint32_t print_first;
+	uint32_t print_count;
+	uint64_t prints_dropped;
+	uint32_t devices_changed; /* bit per device whose state the client has to be told */
+
+	uint16_t next_grid;
+	bool closing;
+	bool reaping;
+	struct work reap;
+};
+
+int session_open(struct host *host, const struct session_identity *identity, const struct session_hooks *hooks,
+		 void *user, struct session **out, struct fail *fail);
+/* The client is gone: nothing of the session runs on, its memory returns as soon as the device cannot reach it. */
+void session_close(struct session *session);
+/* Frees a closing session of which nothing is left. Call after anything of it ended. */
+void session_settle(struct session *session);
+
+int session_submit(struct session *session, uint64_t job, uint64_t cookie, uint64_t budget_ns, uint64_t *submission,
+		   struct fail *fail);
+
+/* The numbers of enum CancelState in npud.proto. */
+enum cancel_state { CANCEL_QUEUED = 1, CANCEL_RUNNING = 2, CANCEL_FINISHED = 3 };
+enum cancel_state session_cancel(struct session *session, uint64_t submission);
+
+/* What the client has to be told next; `kind` 0 = nothing. Valid until session_pop_event(). */
+struct session_event {
+	enum { EVENT_NONE = 0, EVENT_PRINT, EVENT_DONE, EVENT_DEVICE } kind;
+	const struct session_print *print;
+	const struct submission *submission;
+	const struct device *device;
+};
+void session_peek_event(struct session *session, struct session_event *event);
+/* The client was told: returns the credit. */
+void session_pop_event(struct session *session, const struct session_event *event);
+
+void session_push_print(struct session *session, uint64_t submission, uint32_t group, uint32_t task, const char *text,
+			uint32_t bytes);
+void session_notify(struct session *session);
+
+/* Made with the first job: submit to completion allocates nothing. */
+int session_prepare_pool(struct session *session);
+
+/* Charge, with the failure in words. */
+int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail);
+
+#endif

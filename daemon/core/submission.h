@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run of a prepared job: waiting (behind another run of its job) → queued → running → final, the last exactly once.
+ * Submissions come from a pool of their session that never grows: its size is the session's event credits.
+ */
+#ifndef NPUD_CORE_SUBMISSION_H
+#define NPUD_CORE_SUBMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/policy/sched.h"
+#include "daemon/util/list.h"
+#include "daemon/util/types.h"
+
+struct job;
+struct session;
+
+enum submission_state {
+	SUBMISSION_FREE = 0,
+	SUBMISSION_WAITING,
+	SUBMISSION_QUEUED,
+	SUBMISSION_RUNNING,
+	SUBMISSION_FINAL, /* its event waits for the client */
+};
+
+/* The numbers of enum Outcome in npud.proto; wire/ asserts it. */
+enum outcome {
+	OUT_DONE = 1,
+	OUT_EXCEPTION = 2,
+	OUT_FAULT = 3,
+	OUT_TIMEOUT = 4,
+	OUT_CANCELLED = 5,
+	OUT_DEVICE_RESET = 6,
+	OUT_DEVICE_GONE = 7,
+};
+
+struct submission_result {
+	enum outcome outcome;
+	const char *reason; /* static text or NULL */
+	uint32_t tcb_pointer;
+	uint32_t hardware_status;
+	uint32_t signal_flags;
+	uint64_t queued_ns;
+	uint64_t device_ns;
+	uint64_t device_ticks;
+	bool started;
+};
+
+struct submission {
+	struct list link; /* free, its job's waiting list, the device's in-flight list, or the session's final list */
+	struct sched_item item;
+	struct session *session;
+	struct job *job;
+	enum submission_state state;
+	uint32_t generation;
+	uint64_t job_handle;
+	uint64_t cookie;
+	uint64_t budget_ns;
+	nsec_t submitted;
+	nsec_t dispatched;
+	unsigned attempts;
+	bool cancel_wanted;
+	struct submission_result result;
+};
+
+/* Runs that a recovery may put back before it gives up on a submission. */
+#define SUBMISSION_MAX_ATTEMPTS 8u
+
+uint64_t submission_id(const struct submission *submission);
+
+/* The final outcome: counts it, frees the job for its next run, and queues the event for the client. */
+void submission_finish(struct submission *submission, const struct submission_result *result, nsec_t now);
+
+/* Ends a submission that is not on the device. */
+void submission_drop(struct submission *submission, enum outcome outcome, const char *reason, nsec_t now);
+
+/* Into the scheduler's queue: for the first time, or back from the device. */
+void submission_enqueue(struct submission *submission, nsec_t now);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exact counters; see quota.h. */
+#include "daemon/policy/quota.h"
+
+#include <errno.h>
+#include <string.h>
+
+void quota_init(struct quota *quota, const char *owner, struct quota *parent, const uint64_t maximum[QUOTA_RESOURCES])
+{
+	quota->owner = owner;
+	quota->parent = parent;
+	memset(quota->used, 0, sizeof(quota->used));
+	memcpy(quota->maximum, maximum, sizeof(quota->maximum));
+}
+
+int quota_charge(struct quota *quota, enum quota_resource resource, uint64_t amount, struct quota_violation *violation)
+{
+	for (struct quota *q = quota; q; q = q->parent) {
+		/* used may exceed maximum after the maximum was lowered */
+		if (q->used[resource] <= q->maximum[resource] && amount <= q->maximum[resource] - q->used[resource])
+			continue;
+		if (violation)
+			*violation = (struct quota_violation){q->owner, resource, q->used[resource],
+							      q->maximum[resource]};
+		return -EDQUOT;
+	}
+	for (struct quota *q = quota; q; q = q->parent)
+		q->used[resource] += amount;
+	return 0;
+}
+
+bool quota_release(struct quota *quota, enum quota_resource resource, uint64_t amount)
+{
+	bool exact = true;
+
+	for (struct quota *q = quota; q; q = q->parent) {
+		if (amount > q->used[resource]) {
+			q->used[resource] = 0;
+			exact = false;
+		} else {
+			q->used[resource] -= amount;
+		}
+	}
+	return exact;
+}
+
+bool quota_is_clear(const struct quota *quota)
+{
+	for (unsigned i = 0; i < QUOTA_RESOURCES; i++)
+		if (quota->used[i] != 0)
+			return false;
+	return true;
+}
+
+const char *quota_resource_name(enum quota_resource resource)
+{
+	static const char *const names[QUOTA_RESOURCES] = {"sessions", "buffers",   "buffer_bytes",
+							   "jobs",     "job_bytes", "tcb_bytes"};
+
+	return (unsigned)resource < QUOTA_RESOURCES ? names[resource] : "?";
+}

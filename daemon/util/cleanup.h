@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cleanup attributes: what a scope opened, it closes. Built in locals, handed over at the end with steal_*(). */
+#ifndef NPUD_UTIL_CLEANUP_H
+#define NPUD_UTIL_CLEANUP_H
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static inline void cleanup_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static inline void cleanup_free(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+#define _cleanup_close_ __attribute__((cleanup(cleanup_close)))
+#define _cleanup_free_ __attribute__((cleanup(cleanup_free)))
+
+static inline int steal_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's one clock: monotonic. Tests put their own in its place. */
+#ifndef NPUD_UTIL_CLOCK_H
+#define NPUD_UTIL_CLOCK_H
+
+#include "daemon/util/types.h"
+
+#define NSEC_PER_MSEC 1000000ull
+#define NSEC_PER_SEC 1000000000ull
+
+nsec_t clock_now(void);
+
+/* NULL restores the kernel's clock. */
+void clock_set_source(nsec_t (*source)(void));
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of one connection; see conn.h. Knows framing and order, no request by name. */
+#include "daemon/wire/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/wire/error.h"
+#include "daemon/wire/request.h"
+#include "daemon/wire/server.h"
+
+/* Requests handled before other connections get their turn. */
+#define FRAMES_PER_TURN 8
+
+void conn_close(struct conn *conn, const char *reason)
+{
+	struct server *server = conn->server;
+
+	log_peer_event(conn->identity.uid, LOG_LEVEL_INFO, "session.close",
+		       LOG_U64("session", conn->session ? conn->session->id : 0), LOG_U64("uid", conn->identity.uid),
+		       LOG_U64("pid", (uint64_t)conn->identity.pid), LOG_STR("reason", reason));
+	event_del(&conn->readable);
+	event_del(&conn->writable);
+	event_del(&conn->hello);
+	if (conn->pidfd >= 0) {
+		event_del(&conn->exited);
+		close(conn->pidfd);
+	}
+	close(conn->fd);
+	list_remove(&conn->link);
+	list_remove(&conn->dirty);
+	if (conn->session)
+		session_close(conn->session);
+	free(conn);
+	server_removed(server);
+}
+
+static void wait_writable(struct conn *conn)
+{
+	if (!conn->write_armed && event_add(&conn->writable, NULL) == 0)
+		conn->write_armed = true;
+}
+
+/* 0, or a negative errno when the peer is gone. A reply that does not fit the socket is kept, and reading stops. */
+static int send_reply(struct conn *conn, Npud__Reply *reply)
+{
+	Npud__ServerFrame frame = NPUD__SERVER_FRAME__INIT;
+
+	frame.body_case = NPUD__SERVER_FRAME__BODY_REPLY;
+	frame.reply = reply;
+	size_t bytes = npud__server_frame__get_packed_size(&frame);
+	if (bytes > sizeof(conn->out))
+		return -EMSGSIZE;
+	npud__server_frame__pack(&frame, conn->out);
+	int error = frame_send(conn->fd, conn->out, bytes);
+	if (error != -EAGAIN)
+		return error;
+	conn->out_bytes = (uint32_t)bytes;
+	event_del(&conn->readable);
+	wait_writable(conn);
+	return 0;
+}
+
+static int reply_error(struct conn *conn, uint32_t serial, int error, const struct fail *fail)
+{
+	Npud__Reply reply = NPUD__REPLY__INIT;
+	Npud__Error body;
+
+	log_peer_event(conn->identity.uid, error_is_fatal(error) ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "request.failed",
+		       LOG_U64("session", conn->session ? conn->session->id : 0), LOG_U64("uid", conn->identity.uid),
+		       LOG_STR("error", fail->text));
+	error_fill(&body, error, fail);
+	reply.serial = serial;
+	reply.error = &body;
+	conn->closing = error_is_fatal(error);
+	return send_reply(conn, &reply);
+}
+
+static int handle_frame(struct conn *conn, struct frame *frame)
+{
+	struct request request;
+
+	request.conn = conn;
+	request.frame = frame;
+	request.fail.text[0] = '\0';
+	request.fail.limit = NULL;
+	npud__reply__init(&request.reply);
+	int error = unpack_request(server_unpacker(conn->server), frame->data, frame->bytes, &request.message,
+				   &request.fail);
+	uint32_t serial = error < 0 ? 0 : request.message->serial;
+	if (error == 0)
+		error = request_dispatch(&request);
+	frame_close_fds(frame);
+	if (error < 0)
+		return reply_error(conn, serial, error, &request.fail);
+	request.reply.serial = serial;
+	return send_reply(conn, &request.reply);
+}
+
+static int refuse_frame(struct conn *conn, int error)
+{
+	struct fail fail;
+
+	if (error == -EMSGSIZE)
+		(void)fail_set(&fail, EPROTO, "frame: larger than %u bytes", NPUD_MAX_FRAME_BYTES);
+	else
+		(void)fail_set(&fail, EPROTO, "frame: more than %u file descriptors, or they could not be received",
+			       NPUD_MAX_FRAME_FDS);
+	return reply_error(conn, 0, -EPROTO, &fail);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+	struct frame frame = {.data = server_frame_buffer(conn->server)};
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < FRAMES_PER_TURN && conn->out_bytes == 0 && !conn->closing; i++) {
+		int result = frame_receive(conn->fd, &frame);
+		if (result == -EAGAIN)
+			return;
+		if (result == -EMSGSIZE || result == -EBADMSG)
+			result = refuse_frame(conn, result);
+		else if (result == 1)
+			result = handle_frame(conn, &frame);
+		else
+			result = result == 0 ? -ESHUTDOWN : result;
+		if (result < 0) {
+			conn_close(conn, result == -ESHUTDOWN ? "the client closed" : strerror(-result));
+			return;
+		}
+	}
+	if (conn->closing && conn->out_bytes == 0)
+		conn_close(conn, "protocol error");
+}
+
+void conn_pump(struct conn *conn)
+{
+	uint8_t data[CONN_OUT_BYTES];
+	struct session_event event;
+
+	while (conn->session && conn->out_bytes == 0 && !conn->closing) {
+		session_peek_event(conn->session, &event);
+		if (event.kind == EVENT_NONE)
+			return;
+		size_t bytes = event_encode(&event, data, sizeof(data));
+		int error = bytes ? frame_send(conn->fd, data, bytes) : 0;
+		if (error == -EAGAIN) {
+			/* It stays where it is: the session's pool is the queue. */
+			wait_writable(conn);
+			return;
+		}
+		if (error < 0) {
+			conn_close(conn, strerror(-error));
+			return;
+		}
+		session_pop_event(conn->session, &event);
+	}
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)fd;
+	(void)what;
+	conn->write_armed = false;
+	if (conn->out_bytes) {
+		int error = frame_send(conn->fd, conn->out, conn->out_bytes);
+		if (error == -EAGAIN) {
+			wait_writable(conn);
+			return;
+		}
+		conn->out_bytes = 0;
+		if (error < 0 || conn->closing) {
+			conn_close(conn, error < 0 ? strerror(-error) : "protocol error");
+			return;
+		}
+		if (event_add(&conn->readable, NULL) < 0) {
+			conn_close(conn, "the event loop is out of memory");
+			return;
+		}
+	}
+	conn_pump(conn);
+}
+
+static void on_exited(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conn_close(arg, "the process that connected has ended");
+}
+
+static void on_hello_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conn_close(arg, "no Hello in time");
+}
+
+int conn_new(struct server *server, int fd, const struct session_identity *identity, int pidfd)
+{
+	struct event_base *base = server_base(server);
+	uint64_t hello_ms = server_settings(server)->hello_ms;
+	struct timeval hello = {(time_t)(hello_ms / 1000), (suseconds_t)(hello_ms % 1000) * 1000};
+	struct conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn) {
+		close(fd);
+		if (pidfd >= 0)
+			close(pidfd);
+		return -ENOMEM;
+	}
+	conn->server = server;
+	conn->fd = fd;
+	conn->pidfd = pidfd;
+	conn->identity = *identity;
+	list_init(&conn->link);
+	list_init(&conn->dirty);
+	int error = event_assign(&conn->readable, base, fd, EV_READ | EV_PERSIST, on_readable, conn);
+	error |= event_assign(&conn->writable, base, fd, EV_WRITE, on_writable, conn);
+	error |= evtimer_assign(&conn->hello, base, on_hello_late, conn);
+	if (pidfd >= 0)
+		error |= event_assign(&conn->exited, base, pidfd, EV_READ, on_exited, conn);
+	error |= event_add(&conn->readable, NULL);
+	error |= event_add(&conn->hello, &hello);
+	if (pidfd >= 0)
+		error |= event_add(&conn->exited, NULL);
+	server_add(server, conn);
+	if (error < 0) {
+		conn_close(conn, "the event loop is out of memory");
+		return -ENOMEM;
+	}
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One client connection: frames in, one reply per request out, events when there are any. Reads nothing while a reply
+ * cannot be sent, so that the client's own unread replies are what stops it.
+ */
+#ifndef NPUD_WIRE_CONN_H
+#define NPUD_WIRE_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/core/session.h"
+#include "daemon/util/list.h"
+
+struct server;
+
+#define CONN_OUT_BYTES 2048u /* the largest reply or event */
+
+struct conn {
+	struct list link; /* server->conns */
+	struct list dirty; /* server->dirty, when events wait */
+	struct server *server;
+	int fd;
+	int pidfd; /* -1 where the kernel has none */
+	struct session_identity identity;
+	struct session *session; /* after Hello */
+	struct event readable;
+	struct event writable;
+	struct event exited;
+	struct event hello;
+	bool write_armed;
+	bool closing; /* after the pending reply */
+	uint32_t out_bytes; /* a reply that the socket did not take */
+	uint8_t out[CONN_OUT_BYTES];
+};
+
+/* Takes `fd` in every case. */
+int conn_new(struct server *server, int fd, const struct session_identity *identity, int pidfd);
+void conn_close(struct conn *conn, const char *reason);
+/* Sends what the session has to say, as far as the socket takes it. */
+void conn_pump(struct conn *conn);
+
+#endif

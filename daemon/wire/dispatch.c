@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table from request to handler, with what every request of a kind has to satisfy. */
+#include <errno.h>
+#include <stddef.h>
+
+#include "daemon/wire/request.h"
+
+struct verb {
+	const char *name;
+	int (*handle)(struct request *request);
+	unsigned fds; /* exactly */
+	bool before_hello;
+};
+
+static const struct verb verbs[] = {
+    [NPUD__REQUEST__BODY_HELLO] = {"Hello", handle_hello, 0, true},
+    [NPUD__REQUEST__BODY_PING] = {"Ping", handle_ping, 0, false},
+    [NPUD__REQUEST__BODY_DEVICE_QUERY] = {"DeviceQuery", handle_device_query, 0, false},
+    [NPUD__REQUEST__BODY_BUFFER_IMPORT] = {"BufferImport", handle_buffer_import, 1, false},
+    [NPUD__REQUEST__BODY_BUFFER_RELEASE] = {"BufferRelease", handle_buffer_release, 0, false},
+    [NPUD__REQUEST__BODY_JOB_BEGIN] = {"JobBegin", handle_job_begin, 0, false},
+    [NPUD__REQUEST__BODY_JOB_GROUPS] = {"JobGroups", handle_job_groups, 0, false},
+    [NPUD__REQUEST__BODY_JOB_COMMIT] = {"JobCommit", handle_job_commit, 0, false},
+    [NPUD__REQUEST__BODY_JOB_DESTROY] = {"JobDestroy", handle_job_destroy, 0, false},
+    [NPUD__REQUEST__BODY_JOB_SUBMIT] = {"JobSubmit", handle_job_submit, 0, false},
+    [NPUD__REQUEST__BODY_JOB_CANCEL] = {"JobCancel", handle_job_cancel, 0, false},
+    [NPUD__REQUEST__BODY_STATS_QUERY] = {"StatsQuery", handle_stats_query, 0, false},
+};
+
+int request_dispatch(struct request *request)
+{
+	unsigned body = (unsigned)request->message->body_case;
+	struct fail *fail = &request->fail;
+
+	if (body >= sizeof(verbs) / sizeof(verbs[0]) || !verbs[body].handle)
+		return fail_set(fail, EPROTO, "request: no body that this daemon knows");
+	const struct verb *verb = &verbs[body];
+	if (!verb->before_hello && !request->conn->session)
+		return fail_set(fail, EPROTO, "%s: the first request must be Hello", verb->name);
+	if (request->frame->fd_count != verb->fds)
+		return fail_set(fail, EPROTO, "%s: %u file descriptors came, %u are expected", verb->name,
+				request->frame->fd_count, verb->fds);
+	return verb->handle(request);
+}

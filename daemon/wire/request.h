@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request on its way to its handler, and the reply that grows there. Lives on the stack. */
+#ifndef NPUD_WIRE_REQUEST_H
+#define NPUD_WIRE_REQUEST_H
+
+#include "daemon/util/fail.h"
+#include "daemon/wire/conn.h"
+#include "daemon/wire/frame.h"
+#include "npud.pb-c.h"
+
+struct request {
+	struct conn *conn;
+	const Npud__Request *message;
+	struct frame *frame;
+	struct fail fail;
+	Npud__Reply reply;
+	/* what the reply's body points to */
+	union {
+		Npud__HelloReply hello;
+		Npud__Empty empty;
+		Npud__DeviceInfo device_info;
+		Npud__BufferInfo buffer_info;
+		Npud__JobInfo job_info;
+		Npud__SubmitInfo submit_info;
+		Npud__CancelInfo cancel_info;
+		Npud__Stats stats;
+	} body;
+};
+
+/* Runs the handler: fills request->reply or request->fail; 0 or a negative errno. */
+int request_dispatch(struct request *request);
+
+/* handlers.c */
+int handle_hello(struct request *request);
+int handle_ping(struct request *request);
+int handle_device_query(struct request *request);
+int handle_stats_query(struct request *request);
+int handle_buffer_import(struct request *request);
+int handle_buffer_release(struct request *request);
+int reply_empty(struct request *request);
+
+/* handlers_job.c */
+int handle_job_begin(struct request *request);
+int handle_job_groups(struct request *request);
+int handle_job_commit(struct request *request);
+int handle_job_destroy(struct request *request);
+int handle_job_submit(struct request *request);
+int handle_job_cancel(struct request *request);
+
+/* events.c: encodes one event; its size, or 0 if it does not fit (it never should). */
+size_t event_encode(const struct session_event *event, uint8_t *out, size_t bytes);
+int device_status(const struct device *device);
+
+#endif

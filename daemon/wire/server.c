@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening, accepting, and who may connect how often. Identity comes from the kernel, never from the client. */
+#include "daemon/wire/server.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/util/cleanup.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+#define WHY_BYTES 256
+#define BACKLOG 128
+#define ACCEPTS_PER_TURN 16
+#define RESUME_MS 100
+
+struct server {
+	struct event_base *base;
+	struct host *host;
+	struct server_options options;
+	struct unpacker *unpacker;
+	int fd;
+	bool bound; /* the path is ours to remove */
+	struct event accept;
+	struct event resume;
+	struct event flush;
+	struct list conns;
+	struct list dirty;
+	uint32_t count;
+	bool stopping;
+	uint8_t frame[NPUD_MAX_FRAME_BYTES];
+};
+
+struct host *server_host(struct server *server)
+{
+	return server->host;
+}
+
+struct event_base *server_base(struct server *server)
+{
+	return server->base;
+}
+
+struct unpacker *server_unpacker(struct server *server)
+{
+	return server->unpacker;
+}
+
+uint8_t *server_frame_buffer(struct server *server)
+{
+	return server->frame;
+}
+
+const struct server_options *server_settings(const struct server *server)
+{
+	return &server->options;
+}
+
+void server_add(struct server *server, struct conn *conn)
+{
+	list_append(&server->conns, &conn->link);
+	server->count++;
+}
+
+void server_removed(struct server *server)
+{
+	server->count--;
+}
+
+void server_mark_dirty(struct conn *conn)
+{
+	struct server *server = conn->server;
+
+	if (!list_empty(&conn->dirty))
+		return;
+	list_append(&server->dirty, &conn->dirty);
+	event_active(&server->flush, EV_TIMEOUT, 0);
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *server = arg;
+	struct list batch;
+
+	(void)fd;
+	(void)what;
+	/* What closing one connection makes ready waits for the next turn. */
+	list_init(&batch);
+	list_splice(&batch, &server->dirty);
+	while (!list_empty(&batch)) {
+		struct conn *conn = list_entry(list_first(&batch), struct conn, dirty);
+		list_remove(&conn->dirty);
+		conn_pump(conn);
+	}
+}
+
+/* ------------------------------------------------------------------ accept */
+
+static int peer_identity(int fd, struct session_identity *out)
+{
+	struct ucred credentials;
+	socklen_t bytes = sizeof(credentials);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) < 0)
+		return -errno;
+	*out = (struct session_identity){credentials.uid, credentials.gid, credentials.pid};
+	return 0;
+}
+
+/* Of the process that connected. By number only where the kernel cannot tell: then a pid may have been used again. */
+static int peer_pidfd(int fd, pid_t pid)
+{
+	int pidfd = -1;
+	socklen_t bytes = sizeof(pidfd);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &bytes) == 0)
+		return pidfd;
+	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+static bool may_connect(struct server *server, uid_t uid)
+{
+	uint64_t same = 0;
+
+	if (server->count >= server->options.connections)
+		return false;
+	list_each (node, next, &server->conns)
+		if (list_entry(node, struct conn, link)->identity.uid == uid)
+			same++;
+	return same < server->options.connections_per_user;
+}
+
+static void admit(struct server *server, int fd)
+{
+	struct session_identity identity;
+
+	if (peer_identity(fd, &identity) < 0) {
+		close(fd);
+		return;
+	}
+	if (!may_connect(server, identity.uid)) {
+		log_peer_event(identity.uid, LOG_LEVEL_WARN, "connection.refused", LOG_U64("uid", identity.uid),
+			       LOG_U64("connections", server->count),
+			       LOG_STR("reason", "limits.connections or limits.connections_per_user is reached"));
+		close(fd);
+		return;
+	}
+	if (conn_new(server, fd, &identity, peer_pidfd(fd, identity.pid)) < 0)
+		log_peer_event(identity.uid, LOG_LEVEL_ERROR, "connection.failed", LOG_U64("uid", identity.uid));
+}
+
+static void on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	static const struct timeval pause = {0, RESUME_MS * 1000};
+	struct server *server = arg;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			admit(server, fd);
+			continue;
+		}
+		/* Out of descriptors or memory: a listener that stays readable would spin. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			event_del(&server->accept);
+			(void)event_add(&server->resume, &pause);
+		}
+		return;
+	}
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *server = arg;
+
+	(void)fd;
+	(void)what;
+	if (!server->stopping)
+		(void)event_add(&server->accept, NULL);
+}
+
+/* ------------------------------------------------------------------ listen */
+
+static int fail_why(char *why, const char *path, const char *what, int error)
+{
+	if (snprintf(why, WHY_BYTES, "%s: %s: %s", path, what, strerror(error)) < 0)
+		why[0] = '\0';
+	return -error;
+}
+
+static int set_owner(const struct server_options *options, char *why)
+{
+	if (chmod(options->path, (mode_t)options->mode) < 0)
+		return fail_why(why, options->path, "cannot set the mode", errno);
+	if (!options->group[0])
+		return 0;
+	errno = 0;
+	const struct group *group = getgrnam(options->group);
+	if (!group)
+		return fail_why(why, options->path, "socket.group does not exist", errno ? errno : ENOENT);
+	if (chown(options->path, (uid_t)-1, group->gr_gid) < 0)
+		return fail_why(why, options->path, "cannot set the group", errno);
+	return 0;
+}
+
+static int bind_socket(const struct server_options *options, int *out, char *why)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t bytes = strlen(options->path);
+
+	if (bytes >= sizeof(address.sun_path))
+		return fail_why(why, options->path, "too long for a socket", ENAMETOOLONG);
+	memcpy(address.sun_path, options->path, bytes);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail_why(why, options->path, "no socket", errno);
+	/* We hold the lock: what lies there is from a daemon that is gone. */
+	struct stat old;
+	if (lstat(options->path, &old) == 0 && S_ISSOCK(old.st_mode) && unlink(options->path) < 0)
+		return fail_why(why, options->path, "cannot remove the old socket", errno);
+	mode_t before = umask(0177);
+	int result = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	int error = errno;
+	umask(before);
+	if (result < 0)
+		return fail_why(why, options->path, "cannot bind", error);
+	error = set_owner(options, why);
+	if (error == 0 && listen(fd, BACKLOG) < 0)
+		error = fail_why(why, options->path, "cannot listen", errno);
+	if (error < 0) {
+		unlink(options->path);
+		return error;
+	}
+	*out = steal_fd(&fd);
+	return 0;
+}
+
+static int watch(struct server *server)
+{
+	int error = event_assign(&server->accept, server->base, server->fd, EV_READ | EV_PERSIST, on_accept, server);
+
+	error |= evtimer_assign(&server->resume, server->base, on_resume, server);
+	error |= event_assign(&server->flush, server->base, -1, 0, on_flush, server);
+	return error | event_add(&server->accept, NULL);
+}
+
+int server_new(struct event_base *base, struct host *host, const struct server_options *options, struct server **out,
+	       char *why)
+{
+	struct server *server = calloc(1, sizeof(*server));
+
+	if (!server || unpacker_new(&server->unpacker) < 0) {
+		free(server);
+		return fail_why(why, options->path, "server", ENOMEM);
+	}
+	server->base = base;
+	server->host = host;
+	server->options = *options;
+	server->fd = options->listen_fd;
+	list_init(&server->conns);
+	list_init(&server->dirty);
+	int error = 0;
+	if (server->fd < 0) {
+		error = bind_socket(options, &server->fd, why);
+		server->bound = error == 0;
+	}
+	if (error < 0) {
+		unpacker_free(server->unpacker);
+		free(server);
+		return error;
+	}
+	if (watch(server) < 0) {
+		server_free(server);
+		return fail_why(why, options->path, "the event loop is out of memory", ENOMEM);
+	}
+	*out = server;
+	return 0;
+}
+
+void server_stop(struct server *server)
+{
+	if (server->stopping)
+		return;
+	server->stopping = true;
+	event_del(&server->accept);
+	event_del(&server->resume);
+	while (!list_empty(&server->conns))
+		conn_close(list_entry(list_first(&server->conns), struct conn, link), "the daemon stops");
+}
+
+void server_free(struct server *server)
+{
+	if (!server)
+		return;
+	server_stop(server);
+	event_del(&server->flush);
+	if (server->bound)
+		unlink(server->options.path);
+	if (server->fd >= 0)
+		close(server->fd);
+	unpacker_free(server->unpacker);
+	free(server);
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# scripts/bench.sh: starts npud with one software NPU and a second software NPU that is driven directly, measures the
+# baselines that are programs of their own, and prints the table of tests/bench. $SCALE is the per cent of the usual
+# number of repetitions. onnxruntime-web is taken from the cache, or installed there; without it its row says so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/stack.sh
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/npud
+runtime=$cache/onnxruntime-web-1.30.0
+second=
+finish() {
+	if [[ -n $second ]]; then
+		stack_end "$second"
+	fi
+	stack_stop
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+onnxruntime_ms() { # MODEL
+	if [[ ! -d $runtime/node_modules/onnxruntime-web ]]; then
+		rm -rf "$runtime.new"
+		npm install --silent --no-save --prefix "$runtime.new" onnxruntime-web@1.30.0 >/dev/null 2>&1 || return 1
+		mv "$runtime.new" "$runtime"
+	fi
+	node scripts/bench.mjs "$runtime" "$1" 30 2>/dev/null
+}
+
+# Requests and jobs: npud and its client share one CPU and the devices have the others, so that the table compares work
+# and not where the scheduler happens to put two processes.
+host=() others=()
+if (($(nproc) > 1)) && command -v taskset >/dev/null; then
+	host=(taskset -c 0)
+	others=(taskset -c "1-$(($(nproc) - 1))")
+	echo "requests and jobs: npud and its client on CPU 0, the devices on the others; models: all on all CPUs"
+fi
+STACK_EMU_PREFIX=("${others[@]}")
+STACK_NPUD_PREFIX=("${host[@]}")
+stack_start 3
+stack_run "$STACK_DIR/second.log" "${others[@]}" "$BIN/npu-emu" --socket "$STACK_DIR/second.sock" --model x2 --cores 3 &
+second=$!
+stack_wait_for "$STACK_DIR/second.sock" "$second" npu-emu "$STACK_DIR/second.log"
+"${host[@]}" "$BIN/tests/bench/bench" --npud "$NPU_SOCKET" --npud-pid "$STACK_NPUD" --device "$STACK_DIR/second.sock" \
+	--scale "${SCALE:-100}"
+finish
+second=
+
+STACK_EMU_PREFIX=()
+STACK_NPUD_PREFIX=()
+stack_start 3
+model=$(scripts/fetch.sh blazeface-back) || exit 1
+"$BIN/npucc" "$model" -o "$STACK_DIR/blazeface.elf"
+arguments=(--npud "$NPU_SOCKET" --model "$STACK_DIR/blazeface.elf" --scale "${SCALE:-100}")
+if [[ -x $BIN/tests/bench/blazeface_dnnl ]]; then
+	arguments+=(--dnnl "'$BIN/tests/bench/blazeface_dnnl' '$model' 40")
+fi
+if value=$(onnxruntime_ms "$model"); then
+	arguments+=(--onnxruntime-ms "$value")
+fi
+"$BIN/tests/bench/bench" "${arguments[@]}"

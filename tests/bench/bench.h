@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `make bench`: each measurement stands beside its baseline, taken in the same run. */
+#ifndef NPUD_TESTS_BENCH_H
+#define NPUD_TESTS_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bench_options {
+	const char *npud; /* npud's socket */
+	const char *device; /* socket of a second software NPU, driven directly */
+	long npud_pid;
+	const char *model; /* BlazeFace, compiled */
+	const char *dnnl; /* command that prints what oneDNN alone takes for the model, in milliseconds */
+	double onnxruntime_ms; /* what onnxruntime-web takes, 0 if it was not measured */
+	uint32_t scale; /* per cent of the usual number of repetitions */
+};
+
+struct latency {
+	double p50_us;
+	double p99_us;
+};
+
+uint64_t bench_clock_ns(void);
+uint32_t bench_repeats(const struct bench_options *options, uint32_t usual);
+/* Of BENCH_ROUNDS values, which it sorts. */
+double bench_median(double *values);
+/* Sorts @ns. */
+struct latency bench_latency(uint64_t *ns, size_t count);
+/* Prints to standard error and ends the program: a baseline that cannot be measured is no result. */
+__attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
+
+/* One line of the table. @ratio_goal: ours / baseline at most (or, if @more_is_better, at least); 0 for no goal. */
+void bench_row(const char *name, double ours, double baseline, const char *unit, double ratio_goal,
+	       bool more_is_better);
+/* The same against an absolute limit. */
+void bench_row_limit(const char *name, double ours, double limit, const char *unit);
+void bench_row_missing(const char *name, const char *why);
+
+/* A program that ends at once, as an executable (bench_noop.c). The caller frees it. */
+void *noop_executable(size_t *bytes);
+#define NOOP_TASKS 4u
+
+/*
+ * Every measurement adds one round: @count repetitions, in nanoseconds each, or the jobs per second over @count. Rounds
+ * of ours and of the baseline alternate, so that a neighbour's load on the machine falls on both.
+ */
+#define BENCH_ROUNDS 5u
+
+/* bench_echo.c: a reply of @reply_bytes to each request of @request_bytes, over a socket of npud's kind. */
+void echo_measure(size_t request_bytes, size_t reply_bytes, uint64_t *ns, uint32_t count);
+void ping_measure(const struct bench_options *options, uint64_t *ns, uint32_t count);
+
+/* bench_jobs.c: no-op jobs through npud. */
+void jobs_latency(const struct bench_options *options, uint64_t *ns, uint32_t count);
+double jobs_per_second(const struct bench_options *options, uint32_t depth, uint32_t count);
+/* Heap allocations that npud made for @count jobs, after a warm-up. */
+double jobs_allocations(const struct bench_options *options, uint32_t count);
+
+/* bench_direct.c: the same job on the device, without npud. */
+void direct_latency(const struct bench_options *options, uint64_t *ns, uint32_t count);
+double direct_per_second(const struct bench_options *options, uint32_t depth, uint32_t count);
+
+/* bench_model.c */
+void model_rows(const struct bench_options *options);
+void memory_rows(const struct bench_options *options);
+
+#endif

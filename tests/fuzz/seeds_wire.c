@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Conversations with the daemon, as fuzz_wire.c plays them: u16 length with the number of descriptors in its top two
+ * bits, then the bytes; length 0 is something that happens to the device.
+ */
+#include <stdlib.h>
+
+#include "npud.pb-c.h"
+#include "proto/limits.h"
+#include "tests/fuzz/seeds.h"
+
+static struct seed out;
+static uint32_t serial;
+
+static void frame(Npud__Request__BodyCase which, void *body, unsigned fds)
+{
+	static uint8_t packed[NPUD_MAX_FRAME_BYTES];
+	Npud__Request request = NPUD__REQUEST__INIT;
+
+	request.serial = ++serial;
+	request.body_case = which;
+	request.hello = body; /* every member of the union is a pointer to a message */
+	size_t bytes = npud__request__get_packed_size(&request);
+	if (bytes > sizeof(packed))
+		abort();
+	npud__request__pack(&request, packed);
+	uint16_t prefix = (uint16_t)(bytes | fds << 14);
+	seed_add(&out, &prefix, sizeof(prefix));
+	seed_add(&out, packed, bytes);
+}
+
+enum happening { COMPLETE, REPORT, TIME, GONE };
+
+static void happens(enum happening what)
+{
+	static const uint8_t report[5] = {2, 0, 0, 1, 0};
+	uint16_t prefix = (uint16_t)(what << 14);
+
+	seed_add(&out, &prefix, sizeof(prefix));
+	if (what == REPORT)
+		seed_add(&out, report, sizeof(report));
+}
+
+static void hello(uint32_t major)
+{
+	Npud__Hello body = NPUD__HELLO__INIT;
+
+	body.major = major;
+	body.client_name = "fuzz";
+	frame(NPUD__REQUEST__BODY_HELLO, &body, 0);
+}
+
+static void begin(void)
+{
+	out.bytes = 0;
+	serial = 0;
+}
+
+static void import(uint64_t bytes, int read_only)
+{
+	Npud__BufferImport body = NPUD__BUFFER_IMPORT__INIT;
+
+	body.bytes = bytes;
+	body.read_only = read_only;
+	body.align = 4096;
+	frame(NPUD__REQUEST__BODY_BUFFER_IMPORT, &body, 1);
+}
+
+static void queries(void)
+{
+	Npud__Ping ping = NPUD__PING__INIT;
+	Npud__DeviceQuery device = NPUD__DEVICE_QUERY__INIT;
+	Npud__StatsQuery stats = NPUD__STATS_QUERY__INIT;
+
+	frame(NPUD__REQUEST__BODY_PING, &ping, 0);
+	frame(NPUD__REQUEST__BODY_DEVICE_QUERY, &device, 0);
+	frame(NPUD__REQUEST__BODY_STATS_QUERY, &stats, 0);
+}
+
+/* A job of two groups in the buffer with handle `buffer`. */
+static void job(uint64_t buffer, uint64_t handle)
+{
+	Npud__BufferRef ref = NPUD__BUFFER_REF__INIT, *uses[] = {&ref};
+	Npud__JobV3 v3 = NPUD__JOB_V3__INIT;
+	Npud__JobBegin job_begin = NPUD__JOB_BEGIN__INIT;
+	Npud__Group group = NPUD__GROUP__INIT, next = NPUD__GROUP__INIT, *list[] = {&group, &next};
+	Npud__JobGroups groups = NPUD__JOB_GROUPS__INIT;
+	Npud__JobCommit commit = NPUD__JOB_COMMIT__INIT;
+
+	ref.handle = buffer;
+	v3.group_count = 2;
+	v3.bss_count = 1;
+	v3.uses = uses;
+	v3.n_uses = 1;
+	job_begin.generation_case = NPUD__JOB_BEGIN__GENERATION_V3;
+	job_begin.v3 = &v3;
+	frame(NPUD__REQUEST__BODY_JOB_BEGIN, &job_begin, 0);
+	group.text = group.parameters = group.stack = group.private_data = &ref;
+	group.stack_stride = group.private_stride = 256;
+	group.print = 1;
+	next = group;
+	next.dependency = NPUD__DEPENDENCY__DEPENDENCY_PREVIOUS;
+	groups.job = handle;
+	groups.groups = list;
+	groups.n_groups = 2;
+	frame(NPUD__REQUEST__BODY_JOB_GROUPS, &groups, 0);
+	commit.job = handle;
+	frame(NPUD__REQUEST__BODY_JOB_COMMIT, &commit, 0);
+}
+
+static void submit(uint64_t handle)
+{
+	Npud__JobSubmit body = NPUD__JOB_SUBMIT__INIT;
+
+	body.job = handle;
+	body.cookie = 7;
+	body.budget_ns = 1000000;
+	frame(NPUD__REQUEST__BODY_JOB_SUBMIT, &body, 0);
+}
+
+static void cancel(uint64_t submission)
+{
+	Npud__JobCancel body = NPUD__JOB_CANCEL__INIT;
+
+	body.submission = submission;
+	frame(NPUD__REQUEST__BODY_JOB_CANCEL, &body, 0);
+}
+
+static void finish(uint64_t handle)
+{
+	Npud__JobDestroy destroy = NPUD__JOB_DESTROY__INIT;
+	Npud__BufferRelease release = NPUD__BUFFER_RELEASE__INIT;
+
+	destroy.job = handle;
+	frame(NPUD__REQUEST__BODY_JOB_DESTROY, &destroy, 0);
+	release.handle = handle;
+	frame(NPUD__REQUEST__BODY_BUFFER_RELEASE, &release, 0);
+}
+
+/* The first handle of a session, as the daemon numbers them: generation 1, index 1. */
+#define FIRST (1ull << 32 | 1)
+
+static void conversation(const enum happening *happening, size_t count, const char *name)
+{
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR);
+	queries();
+	import(65536, 0);
+	import(4096, 1);
+	job(FIRST, FIRST);
+	submit(FIRST);
+	submit(FIRST);
+	for (size_t i = 0; i < count; i++)
+		happens(happening[i]);
+	cancel(FIRST);
+	submit(FIRST);
+	finish(FIRST);
+	seed_write(&out, "wire", name);
+}
+
+void seeds_wire(void)
+{
+	conversation((const enum happening[]){COMPLETE, COMPLETE}, 2, "job-done");
+	conversation((const enum happening[]){REPORT, COMPLETE}, 2, "job-exception");
+	conversation((const enum happening[]){TIME, TIME, TIME}, 3, "job-timeout");
+	conversation((const enum happening[]){GONE, TIME}, 2, "job-device-gone");
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR + 1);
+	seed_write(&out, "wire", "other-major");
+	begin();
+	queries();
+	seed_write(&out, "wire", "no-hello");
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR);
+	hello(NPUD_PROTOCOL_MAJOR);
+	seed_write(&out, "wire", "second-hello");
+}

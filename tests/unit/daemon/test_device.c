@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Promises of the device state machine: order of a tenure change, completions, exactly one outcome. */
+#include "tests/unit/daemon/fake_device.h"
+
+START_TEST(a_job_runs_and_completes_once)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = run(&world, session, job);
+
+	/* arena and buffer mapped, pool made, doorbell */
+	ck_assert_str_eq(world.fake->trace, "mmcD");
+	fake_now.v += 5000;
+	complete(&world, job);
+	ck_assert_uint_eq(world.notified, 1);
+	uint64_t which;
+	struct submission_result result = next_result(session, &which);
+	ck_assert_uint_eq(which, submission);
+	ck_assert_int_eq(result.outcome, OUT_DONE);
+	ck_assert_uint_eq(result.device_ns, 5000);
+	ck_assert_uint_eq(result.device_ticks, 42);
+	ck_assert(result.started);
+	/* the same report again ends nothing */
+	complete(&world, job);
+	ck_assert(!has_result(session));
+	ck_assert_uint_eq(world.device->counters.unknown_completions, 1);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(the_second_job_is_linked_behind_the_first)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+
+	run(&world, session, a);
+	run(&world, session, b);
+	/* b's buffer is mapped on demand, without a new tenure */
+	ck_assert_str_eq(world.fake->trace, "mmcDmn");
+	const union zy3_tcb *hold = arena_hold(&session->space, 0);
+	ck_assert_uint_eq(hold->task.next, (uint32_t)world.fake->heads[1]);
+	const union zy3_tcb *last = (const union zy3_tcb *)(void *)(session->space.memory + a->arena_offset) + a->tcbs - 1;
+	ck_assert_uint_eq(last->task.next, (uint32_t)arena_iova(&session->space, arena_hold_offset(0)).v);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_matching_pointer_completes_all_before_it)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t first = run(&world, session, a);
+	uint64_t second = run(&world, session, b);
+
+	complete(&world, b);
+	expect(session, first, OUT_DONE);
+	expect(session, second, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(unknown_pointers_are_counted_and_end_nothing)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = run(&world, session, job);
+
+	report(&world, NPU_EVENT_DONE, 0xdeadbe00, 0);
+	report(&world, NPU_EVENT_DONE, job_last_tcb(job).v + 1, 0);
+	report(&world, NPU_EVENT_DONE, job_last_tcb(job).v + ZY_TCB_BYTES, 0);
+	/* a hold TCB's own end and a task in the middle are known, and end nothing either */
+	report(&world, NPU_EVENT_DONE, (uint32_t)ARENA_OFFSET + arena_hold_offset(0), 0);
+	report(&world, NPU_EVENT_DONE, job_last_tcb(job).v - ZY_TCB_BYTES, 0);
+	device_irq(world.device);
+	ck_assert(!has_result(session));
+	ck_assert_uint_eq(world.device->counters.unknown_completions, 3);
+	complete(&world, job);
+	expect(session, submission, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(in_flight_work_is_bounded)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *jobs[4];
+
+	for (int i = 0; i < 4; i++)
+		jobs[i] = make_job(session);
+	for (int i = 0; i < 4; i++)
+		run(&world, session, jobs[i]);
+	ck_assert_uint_eq(world.fake->dispatches, 2);
+	complete(&world, jobs[0]);
+	ck_assert_uint_eq(world.fake->dispatches, 3);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_prepared_job_is_on_the_device_at_most_once)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t first = run(&world, session, job);
+	uint64_t second = run(&world, session, job);
+
+	ck_assert_uint_eq(world.fake->dispatches, 1);
+	complete(&world, job);
+	ck_assert_uint_eq(world.fake->dispatches, 2);
+	expect(session, first, OUT_DONE);
+	complete(&world, job);
+	expect(session, second, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(the_chain_is_rewritten_before_each_run)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+
+	run(&world, session, job);
+	union zy3_tcb *chain = (union zy3_tcb *)(void *)(session->space.memory + job->arena_offset);
+	uint32_t spc = job->pristine[job->tcbs - 1].task.spc;
+	/* what a hostile program can do */
+	memset(session->space.memory, 0xff, ARENA_PAGE);
+	memset(chain, 0xff, job->tcbs * ZY_TCB_BYTES);
+	complete(&world, job);
+	run(&world, session, job);
+	static const uint32_t end[4] = ZY3_END_PACKET;
+	ck_assert_uint_eq(chain[job->tcbs - 1].task.spc, spc);
+	ck_assert_int_eq(memcmp(session->space.memory, end, sizeof(end)), 0);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_tenure_change_follows_the_protocol)
+{
+	struct world world;
+	world_open(&world);
+	struct session *a = world_session(&world);
+	struct session *b = world_session_of(&world, 1001);
+	struct job *job_a = make_job(a);
+	struct job *job_b = make_job(b);
+
+	run(&world, a, job_a);
+	run(&world, b, job_b);
+	/* a busy device is not detached */
+	ck_assert_str_eq(world.fake->trace, "mmcD");
+	complete(&world, job_a);
+	/* destroy the pool, scrub, unmap a's two, map b's two, create a pool, first doorbell */
+	ck_assert_str_eq(world.fake->trace, "mmcDdSiuummcD");
+	ck_assert(world.fake->firsts[1]);
+	ck_assert_ptr_eq(world.device->attached, b);
+	ck_assert_uint_eq(world.device->counters.tenures, 2);
+	for (int i = 0; i < FAKE_MAPS; i++)
+		if (world.fake->maps[i].bytes)
+			ck_assert_uint_eq(world.fake->maps[i].iova >> 32, b->space.slot);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(without_scrub_only_a_shared_slot_is_reset)
+{
+	struct world world;
+	struct host_options options = world_options();
+	options.scrub = SCRUB_NONE;
+	world_open_with(&world, &options);
+	struct session *sessions[8];
+	struct job *jobs[8];
+
+	for (int i = 0; i < 8; i++) {
+		sessions[i] = world_session(&world);
+		jobs[i] = make_job(sessions[i]);
+	}
+	ck_assert_uint_eq(sessions[7]->space.slot, sessions[0]->space.slot);
+	for (int i = 0; i < 7; i++) {
+		run(&world, sessions[i], jobs[i]);
+		complete(&world, jobs[i]);
+	}
+	ck_assert_ptr_null(strchr(world.fake->trace, 'S'));
+	run(&world, sessions[7], jobs[7]);
+	ck_assert_ptr_nonnull(strchr(world.fake->trace, 'S'));
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_pool_that_cannot_be_left_is_reset)
+{
+	struct world world;
+	world_open(&world);
+	struct session *a = world_session(&world);
+	struct session *b = world_session(&world);
+	struct job *job_a = make_job(a);
+	struct job *job_b = make_job(b);
+
+	run(&world, a, job_a);
+	complete(&world, job_a);
+	world.fake->idle = 0;
+	world.fake->failing = FAKE_STAYS_BUSY;
+	run(&world, b, job_b);
+	/* abort, then reset (which is the scrub too) */
+	ck_assert_str_eq(world.fake->trace, "mmcDaSiuummcD");
+	world.fake->failing = 0;
+	complete(&world, job_b);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_switch_that_fails_everywhere_takes_the_device_offline)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+
+	world.fake->failing = FAKE_CREATE | FAKE_RESET | FAKE_VFIO_RESET;
+	uint64_t submission = run(&world, session, job);
+	ck_assert_int_eq(world.device->state, DEV_OFFLINE);
+	expect(session, submission, OUT_DEVICE_GONE);
+	uint64_t ignored;
+	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &ignored, NULL), -ENODEV);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_switch_that_fails_once_is_made_good_by_a_reset)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+
+	world.fake->failing = FAKE_CREATE;
+	uint64_t submission = submit(session, job);
+	ck_assert(worker_step(world.device->worker)); /* the switch */
+	world.fake->failing = 0;
+	world_work(&world);
+	ck_assert_int_eq(world.device->state, DEV_READY);
+	complete(&world, job);
+	expect(session, submission, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(memory_that_cannot_be_mapped_costs_its_owner_the_job)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct session *other = world_session_of(&world, 1001);
+	struct job *job = make_job(session);
+	struct job *good = make_job(other);
+
+	world.fake->failing = FAKE_MAP;
+	uint64_t submission = submit(session, job);
+	ck_assert(worker_step(world.device->worker));
+	world.fake->failing = 0;
+	world_work(&world);
+	expect(session, submission, OUT_FAULT);
+	uint64_t fine = run(&world, other, good);
+	complete(&world, good);
+	expect(other, fine, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_lost_interrupt_is_found_by_two_idle_looks)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = run(&world, session, job);
+
+	ck_assert_uint_gt(world.armed_ns, 0);
+	world.fake->idle = 1;
+	device_tick(world.device);
+	ck_assert(!has_result(session));
+	device_tick(world.device);
+	expect(session, submission, OUT_DONE);
+	ck_assert_uint_eq(world.device->counters.lost_interrupts, 1);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(print_text_reaches_its_session_bounded_and_the_emitter_goes_on)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job_of(session, make_buffer(session, 8192, false), 2, true);
+	uint64_t submission = run(&world, session, job);
+	const union zy3_tcb *last = &job->pristine[job->tcbs - 1];
+	char *text = (char *)session->space.memory + (last->task.pprint - ARENA_OFFSET);
+
+	memset(text, 'x', 1024);
+	/* a length beyond the page, then a short one */
+	report(&world, NPU_EVENT_SIGNAL, job_last_tcb(job).v, ZY3_SIGNAL_PRINT | 0xffff);
+	device_irq(world.device);
+	memcpy(text, "hello", 6);
+	report(&world, NPU_EVENT_SIGNAL, job_last_tcb(job).v, ZY3_SIGNAL_PRINT | 6);
+	device_irq(world.device);
+	struct session_event event;
+	session_peek_event(session, &event);
+	ck_assert_int_eq(event.kind, EVENT_PRINT);
+	ck_assert_uint_eq(event.print->bytes, NPUD_MAX_PRINT_BYTES);
+	session_pop_event(session, &event);
+	session_peek_event(session, &event);
+	ck_assert_uint_eq(event.print->submission, submission);
+	ck_assert_uint_eq(event.print->bytes, 5);
+	ck_assert_int_eq(memcmp(event.print->text, "hello", 5), 0);
+	ck_assert_uint_eq(event.print->group, 1);
+	ck_assert_uint_eq(event.print->task, 3);
+	session_pop_event(session, &event);
+	ck_assert_uint_eq(world.fake->acks, 2);
+	/* a reader that does not read costs prints, never memory */
+	for (unsigned i = 0; i < SESSION_PRINTS + 4; i++) {
+		report(&world, NPU_EVENT_SIGNAL, job_last_tcb(job).v, ZY3_SIGNAL_PRINT | 6);
+		device_irq(world.device);
+	}
+	ck_assert_uint_eq(session->print_count, SESSION_PRINTS);
+	ck_assert_uint_eq(session->prints_dropped, 4);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_device_that_goes_away_ends_everything_and_is_not_touched_again)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t running = run(&world, session, a);
+	uint64_t waiting = run(&world, session, a);
+	uint64_t also = run(&world, session, b);
+
+	world.fake->gone = true;
+	device_life(world.device);
+	world_work(&world);
+	ck_assert_int_eq(world.device->state, DEV_GONE);
+	ck_assert_uint_eq(world.device->mapping_count, 0);
+	expect(session, running, OUT_DEVICE_GONE);
+	expect(session, also, OUT_DEVICE_GONE);
+	expect(session, waiting, OUT_DEVICE_GONE);
+	size_t calls = strlen(world.fake->trace);
+	device_irq(world.device);
+	device_tick(world.device);
+	device_life(world.device);
+	ck_assert_uint_eq(strlen(world.fake->trace), calls);
+	ck_assert(!world.watching);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_device_that_goes_away_during_a_switch_ends_everything)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = submit(session, job);
+
+	world.fake->gone = true;
+	world_work(&world);
+	ck_assert_int_eq(world.device->state, DEV_GONE);
+	expect(session, submission, OUT_DEVICE_GONE);
+	world_close(&world);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("device");
+	TCase *tcase = tcase_create("device");
+
+	tcase_add_test(tcase, a_job_runs_and_completes_once);
+	tcase_add_test(tcase, the_second_job_is_linked_behind_the_first);
+	tcase_add_test(tcase, a_matching_pointer_completes_all_before_it);
+	tcase_add_test(tcase, unknown_pointers_are_counted_and_end_nothing);
+	tcase_add_test(tcase, in_flight_work_is_bounded);
+	tcase_add_test(tcase, a_prepared_job_is_on_the_device_at_most_once);
+	tcase_add_test(tcase, the_chain_is_rewritten_before_each_run);
+	tcase_add_test(tcase, a_tenure_change_follows_the_protocol);
+	tcase_add_test(tcase, without_scrub_only_a_shared_slot_is_reset);
+	tcase_add_test(tcase, a_pool_that_cannot_be_left_is_reset);
+	tcase_add_test(tcase, a_switch_that_fails_everywhere_takes_the_device_offline);
+	tcase_add_test(tcase, a_switch_that_fails_once_is_made_good_by_a_reset);
+	tcase_add_test(tcase, memory_that_cannot_be_mapped_costs_its_owner_the_job);
+	tcase_add_test(tcase, a_lost_interrupt_is_found_by_two_idle_looks);
+	tcase_add_test(tcase, print_text_reaches_its_session_bounded_and_the_emitter_goes_on);
+	tcase_add_test(tcase, a_device_that_goes_away_ends_everything_and_is_not_touched_again);
+	tcase_add_test(tcase, a_device_that_goes_away_during_a_switch_ends_everything);
+	suite_add_tcase(suite, tcase);
+	return suite_main(suite);
+}

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Promises to sessions: cancel and death in every state, the watchdog's ladder, exactly one outcome for everything. */
+#include "tests/unit/daemon/fake_device.h"
+
+static void pass_time(struct world *world, uint64_t ns)
+{
+	fake_now.v += ns;
+	device_tick(world->device);
+	world_work(world);
+}
+
+/* ------------------------------------------------------------------ cancel */
+
+START_TEST(a_queued_submission_that_is_cancelled_never_runs)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	struct job *other = make_job(session);
+	struct job *third = make_job(session);
+	uint64_t first = run(&world, session, job);
+	uint64_t behind = run(&world, session, job);
+	run(&world, session, other);
+	uint64_t queued = run(&world, session, third);
+
+	ck_assert_int_eq(session_cancel(session, behind), CANCEL_QUEUED);
+	ck_assert_int_eq(session_cancel(session, queued), CANCEL_QUEUED);
+	expect(session, behind, OUT_CANCELLED);
+	expect(session, queued, OUT_CANCELLED);
+	ck_assert_int_eq(session_cancel(session, queued), CANCEL_FINISHED);
+	complete(&world, other);
+	expect(session, first, OUT_DONE);
+	ck_assert_uint_eq(world.fake->dispatches, 2);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_submission_cancelled_during_a_switch_never_runs)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = submit(session, job);
+
+	ck_assert_int_eq(world.device->state, DEV_SWITCHING);
+	ck_assert_int_eq(session_cancel(session, submission), CANCEL_QUEUED);
+	ck_assert_int_eq(job_destroy(job, NULL), 0);
+	world_work(&world);
+	expect(session, submission, OUT_CANCELLED);
+	ck_assert_uint_eq(world.fake->dispatches, 0);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_running_submission_that_is_cancelled_is_aborted_and_its_neighbour_runs_again)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t first = run(&world, session, a);
+	uint64_t second = run(&world, session, b);
+
+	ck_assert_int_eq(session_cancel(session, first), CANCEL_RUNNING);
+	world_work(&world);
+	expect(session, first, OUT_CANCELLED);
+	ck_assert(!has_result(session));
+	ck_assert_uint_eq(world.device->counters.aborts, 1);
+	/* not started: it is dispatched again, as the head of a new chain */
+	ck_assert_uint_eq(world.fake->dispatches, 3);
+	ck_assert(world.fake->firsts[2]);
+	complete(&world, b);
+	expect(session, second, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(cancelling_what_waits_in_the_hardware_does_not_hurt_what_runs_before_it)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t first = run(&world, session, a);
+	uint64_t second = run(&world, session, b);
+
+	ck_assert_int_eq(session_cancel(session, second), CANCEL_RUNNING);
+	world_work(&world);
+	ck_assert_uint_eq(world.device->counters.aborts, 0);
+	complete(&world, a);
+	expect(session, first, OUT_DONE);
+	expect(session, second, OUT_CANCELLED);
+	ck_assert_uint_eq(world.device->counters.aborts, 1);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_completion_that_races_with_a_cancel_counts)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = run(&world, session, job);
+
+	session_cancel(session, submission);
+	report(&world, NPU_EVENT_DONE, job_last_tcb(job).v, 0);
+	world_work(&world);
+	expect(session, submission, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ the watchdog */
+
+START_TEST(a_hang_ends_as_timeout_and_others_run_on)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct session *other = world_session_of(&world, 1001);
+	struct job *hang = make_job(session);
+	struct job *good = make_job(other);
+	uint64_t guilty = run(&world, session, hang);
+	uint64_t innocent = run(&world, other, good);
+
+	ck_assert_uint_le(world.armed_ns, NSEC_PER_SEC);
+	pass_time(&world, NSEC_PER_SEC / 2);
+	ck_assert(!has_result(session));
+	pass_time(&world, NSEC_PER_SEC / 2);
+	expect(session, guilty, OUT_TIMEOUT);
+	complete(&world, good);
+	expect(other, innocent, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_completion_in_the_interrupt_path_is_not_late)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = run(&world, session, job);
+
+	report(&world, NPU_EVENT_DONE, job_last_tcb(job).v, 0);
+	pass_time(&world, 5 * NSEC_PER_SEC);
+	expect(session, submission, OUT_DONE);
+	ck_assert_uint_eq(world.device->counters.aborts, 0);
+	world_close(&world);
+}
+END_TEST
+
+/* Which rungs fail, which letters the fake sees, what becomes of the device. */
+struct ladder_case {
+	unsigned failing;
+	const char *trace;
+	enum device_state state;
+};
+
+static const struct ladder_case ladder[] = {
+    {0, "a", DEV_READY},
+    {FAKE_STAYS_BUSY, "aSic", DEV_READY},
+    {FAKE_ABORT, "aSic", DEV_READY},
+    {FAKE_ABORT | FAKE_RESET, "aSVic", DEV_READY},
+    {FAKE_ABORT | FAKE_RESET | FAKE_VFIO_RESET, "aSVquuFX", DEV_OFFLINE},
+    {FAKE_ABORT | FAKE_INIT, "aSiViquuFX", DEV_OFFLINE},
+};
+
+START_TEST(each_rung_that_fails_leads_to_the_next)
+{
+	const struct ladder_case *this = &ladder[_i];
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t guilty = run(&world, session, job);
+	uint64_t behind = run(&world, session, job);
+
+	world.fake->trace[0] = '\0';
+	world.fake->failing = this->failing;
+	pass_time(&world, NSEC_PER_SEC);
+	expect(session, guilty, OUT_TIMEOUT);
+	ck_assert_int_eq(world.device->state, this->state);
+	ck_assert_msg(strncmp(world.fake->trace, this->trace, strlen(this->trace)) == 0, "%s is not %s", world.fake->trace,
+		      this->trace);
+	world.fake->failing = 0;
+	if (this->state == DEV_READY)
+		complete(&world, job);
+	expect(session, behind, this->state == DEV_READY ? OUT_DONE : OUT_DEVICE_GONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_device_without_any_reset_goes_offline_and_reaches_no_memory)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+
+	world.fake->npu.rungs = 1u << NPU_RUNG_OFFLINE;
+	uint64_t guilty = run(&world, session, job);
+	pass_time(&world, NSEC_PER_SEC);
+	expect(session, guilty, OUT_TIMEOUT);
+	ck_assert_int_eq(world.device->state, DEV_OFFLINE);
+	ck_assert_uint_eq(world.fake->vfio.mappings, 0);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_fault_names_its_submission_and_spares_the_one_behind)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t guilty = run(&world, session, a);
+	uint64_t innocent = run(&world, session, b);
+
+	report(&world, NPU_EVENT_FAULT, job_last_tcb(a).v - ZY_TCB_BYTES, 0x77);
+	device_irq(world.device);
+	world_work(&world);
+	struct submission_result result = next_result(session, NULL);
+	ck_assert_int_eq(result.outcome, OUT_FAULT);
+	ck_assert_uint_eq(result.signal_flags, 0x77);
+	complete(&world, b);
+	expect(session, innocent, OUT_DONE);
+	(void)guilty;
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(an_exception_without_a_known_pointer_blames_the_oldest)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t guilty = run(&world, session, job);
+
+	report(&world, NPU_EVENT_EXCEPTION, 0x12345678, 0);
+	device_irq(world.device);
+	world_work(&world);
+	expect(session, guilty, OUT_EXCEPTION);
+	/* and with nothing in flight it is only counted */
+	report(&world, NPU_EVENT_EXCEPTION, 0x12345678, 0);
+	device_irq(world.device);
+	world_work(&world);
+	ck_assert_uint_eq(world.device->counters.aborts, 1);
+	ck_assert_uint_eq(world.device->counters.unknown_completions, 1);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(what_is_put_back_too_often_ends)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	run(&world, session, a);
+	uint64_t victim = run(&world, session, b);
+
+	for (unsigned i = 0; i < SUBMISSION_MAX_ATTEMPTS; i++) {
+		/* the neighbour fails each time, and is submitted again ahead of it */
+		report(&world, NPU_EVENT_EXCEPTION, job_last_tcb(a).v, 0);
+		device_irq(world.device);
+		ck_assert_int_eq(world.device->state, DEV_RECOVERING);
+		world_work(&world);
+		ck_assert_int_eq(next_result(session, NULL).outcome, OUT_EXCEPTION);
+		if (i + 1 == SUBMISSION_MAX_ATTEMPTS)
+			break;
+		/* b runs now; let it wait behind a again */
+		run(&world, session, a);
+		struct submission *s = list_entry(list_first(&world.device->in_flight), struct submission, link);
+		list_remove(&s->link);
+		list_append(&world.device->in_flight, &s->link);
+	}
+	expect(session, victim, OUT_DEVICE_RESET);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_refused_doorbell_is_rung_again_and_nobody_is_lost)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t first = run(&world, session, a);
+
+	uint64_t second = submit(session, b);
+	ck_assert(worker_step(world.device->worker) || true);
+	world.fake->failing = 0;
+	world_work(&world);
+	complete(&world, b);
+	expect(session, first, OUT_DONE);
+	expect(session, second, OUT_DONE);
+	/* refused while another runs */
+	first = run(&world, session, a);
+	world.fake->failing = FAKE_DISPATCH;
+	second = run(&world, session, b);
+	ck_assert_int_eq(world.device->state, DEV_READY);
+	world.fake->failing = 0;
+	complete(&world, a);
+	complete(&world, b);
+	expect(session, first, OUT_DONE);
+	expect(session, second, OUT_DONE);
+	ck_assert_uint_eq(world.device->counters.resets, 0);
+	/* refused alone: a reset, and an end */
+	world.fake->failing = FAKE_DISPATCH;
+	first = run(&world, session, a);
+	ck_assert(has_result(session));
+	expect(session, first, OUT_DEVICE_RESET);
+	world.fake->failing = 0;
+	world_close(&world);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ death */
+
+/* Where the client dies: before, during and after everything that a submission goes through. */
+START_TEST(a_client_that_dies_leaves_nothing)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct session *other = world_session_of(&world, 1001);
+	struct job *other_job = make_job(other);
+	struct job *a = _i > 0 ? make_job(session) : NULL;
+	struct job *b = _i > 0 ? make_job(session) : NULL;
+
+	if (_i >= 2)
+		submit(session, a); /* switching */
+	if (_i >= 3)
+		world_work(&world); /* running */
+	if (_i >= 4) {
+		run(&world, session, a); /* waiting */
+		run(&world, session, b);
+		run(&world, session, b);
+	}
+	if (_i >= 5)
+		buffer_release(a->buffers[0]);
+	if (_i == 6)
+		complete(&world, a); /* a completion that nobody read */
+	if (_i == 7)
+		session_cancel(session, (uint64_t)1 << 32 | 1); /* recovering */
+	if (_i == 8) {
+		world.fake->gone = true;
+		device_life(world.device);
+	}
+	session_close(session);
+	world_work(&world);
+	ck_assert_uint_eq(world.host->session_count, 1);
+	ck_assert_uint_eq(world.device->in_flight_count, 0);
+	ck_assert_uint_eq(world.device->mapping_count, 0);
+	ck_assert_uint_eq(world.host->quota.used[QUOTA_BUFFERS], 1);
+	if (_i != 8) {
+		uint64_t submission = run(&world, other, other_job);
+		complete(&world, other_job);
+		expect(other, submission, OUT_DONE);
+	}
+	world_close(&world);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ everything at random */
+
+static unsigned next_random(unsigned *state)
+{
+	*state = *state * 1103515245u + 12345u;
+	return *state >> 16;
+}
+
+struct chaos {
+	struct world world;
+	struct session *sessions[3];
+	struct job *jobs[3][3];
+	uint64_t submitted[3];
+	uint64_t ended[3];
+};
+
+static void collect_results(struct chaos *chaos, int s)
+{
+	struct session_event event;
+
+	for (;;) {
+		session_peek_event(chaos->sessions[s], &event);
+		if (event.kind == EVENT_NONE)
+			return;
+		if (event.kind == EVENT_DONE) {
+			ck_assert_int_ge(event.submission->result.outcome, OUT_DONE);
+			chaos->ended[s]++;
+		}
+		session_pop_event(chaos->sessions[s], &event);
+	}
+}
+
+static void chaos_step(struct chaos *chaos, unsigned *seed)
+{
+	struct world *world = &chaos->world;
+	int s = (int)(next_random(seed) % 3);
+	struct job *job = chaos->jobs[s][next_random(seed) % 3];
+	uint64_t submission;
+
+	switch (next_random(seed) % 8) {
+	case 0:
+	case 1:
+	case 2:
+		if (session_submit(chaos->sessions[s], job->handle, 0, 0, &submission, NULL) == 0)
+			chaos->submitted[s]++;
+		break;
+	case 3:
+		worker_step(world->device->worker);
+		break;
+	case 4:
+		if (world->fake->event_count < FAKE_EVENTS / 2)
+			report(world, next_random(seed) % 5 ? NPU_EVENT_DONE : NPU_EVENT_FAULT, job_last_tcb(job).v, 0);
+		device_irq(world->device);
+		break;
+	case 5:
+		fake_now.v += next_random(seed) % (2 * NSEC_PER_SEC);
+		world->fake->idle = next_random(seed) % 2;
+		device_tick(world->device);
+		break;
+	case 6:
+		session_cancel(chaos->sessions[s], (uint64_t)(1 + next_random(seed) % 4) << 32 | (1 + next_random(seed) % 8));
+		break;
+	default:
+		world->fake->failing = next_random(seed) % 6 ? 0 : FAKE_ABORT | FAKE_STAYS_BUSY;
+		collect_results(chaos, s);
+		break;
+	}
+}
+
+START_TEST(every_submission_ends_exactly_once_whatever_happens)
+{
+	struct chaos chaos = {0};
+	unsigned seed = (unsigned)_i + 1;
+
+	world_open(&chaos.world);
+	for (int s = 0; s < 3; s++) {
+		chaos.sessions[s] = world_session_of(&chaos.world, (uid_t)s);
+		for (int j = 0; j < 3; j++)
+			chaos.jobs[s][j] = make_job(chaos.sessions[s]);
+	}
+	for (int i = 0; i < 3000; i++)
+		chaos_step(&chaos, &seed);
+	chaos.world.fake->failing = 0;
+	/* let everything end: by its budget if need be */
+	for (int i = 0; i < 2000 && chaos.world.host->counters.submissions; i++) {
+		world_work(&chaos.world);
+		pass_time(&chaos.world, 2 * NSEC_PER_SEC);
+	}
+	for (int s = 0; s < 3; s++) {
+		collect_results(&chaos, s);
+		ck_assert_uint_eq(chaos.submitted[s], chaos.ended[s]);
+		ck_assert_uint_eq(chaos.sessions[s]->active, 0);
+	}
+	world_close(&chaos.world);
+}
+END_TEST
+
+START_TEST(credits_run_out_for_a_client_that_does_not_read)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	struct fail fail;
+	uint64_t submission;
+
+	for (unsigned i = 0; i < NPUD_MAX_INFLIGHT_EVENTS; i++)
+		submit(session, job);
+	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &submission, &fail), -EDQUOT);
+	ck_assert_str_eq(fail.limit, "event_credits");
+	world_work(&world);
+	complete(&world, job);
+	/* ended, but not read: still no credit */
+	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &submission, &fail), -EDQUOT);
+	next_result(session, NULL);
+	submit(session, job);
+	world_close(&world);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("session");
+	TCase *tcase = tcase_create("session");
+
+	tcase_add_test(tcase, a_queued_submission_that_is_cancelled_never_runs);
+	tcase_add_test(tcase, a_submission_cancelled_during_a_switch_never_runs);
+	tcase_add_test(tcase, a_running_submission_that_is_cancelled_is_aborted_and_its_neighbour_runs_again);
+	tcase_add_test(tcase, cancelling_what_waits_in_the_hardware_does_not_hurt_what_runs_before_it);
+	tcase_add_test(tcase, a_completion_that_races_with_a_cancel_counts);
+	tcase_add_test(tcase, a_hang_ends_as_timeout_and_others_run_on);
+	tcase_add_test(tcase, a_completion_in_the_interrupt_path_is_not_late);
+	tcase_add_loop_test(tcase, each_rung_that_fails_leads_to_the_next, 0, (int)(sizeof(ladder) / sizeof(ladder[0])));
+	tcase_add_test(tcase, a_device_without_any_reset_goes_offline_and_reaches_no_memory);
+	tcase_add_test(tcase, a_fault_names_its_submission_and_spares_the_one_behind);
+	tcase_add_test(tcase, an_exception_without_a_known_pointer_blames_the_oldest);
+	tcase_add_test(tcase, what_is_put_back_too_often_ends);
+	tcase_add_test(tcase, a_refused_doorbell_is_rung_again_and_nobody_is_lost);
+	tcase_add_loop_test(tcase, a_client_that_dies_leaves_nothing, 0, 9);
+	tcase_add_loop_test(tcase, every_submission_ends_exactly_once_whatever_happens, 0, 20);
+	tcase_add_test(tcase, credits_run_out_for_a_client_that_does_not_read);
+	suite_add_tcase(suite, tcase);
+	return suite_main(suite);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* npuctl's commands: each gets its own arguments, prints its own errors, and returns the exit code. */
+#ifndef NPUD_TOOLS_COMMANDS_H
+#define NPUD_TOOLS_COMMANDS_H
+
+#define EXIT_USAGE 2
+
+int command_info(int argc, char **argv);
+int command_run(int argc, char **argv);
+int command_stats(int argc, char **argv);
+
+extern const char usage_info[];
+extern const char usage_run[];
+extern const char usage_stats[];
+
+/* "npuctl COMMAND: what" and a hint on standard error; returns EXIT_USAGE. */
+int usage_error(const char *command, const char *what);
+
+/* Options of a command that knows --socket and --help alone; returns 0, or -1 with *code set when there is no more to
+ * do. */
+int options_parse_simple(int argc, char **argv, const char *command, const char *usage, const char **socket, int *code);
+
+#endif
