@@ -184,6 +184,7 @@ clean:
 
 # ------------------------------------------------------------------ lint, fuzzing, check
 .PHONY: unit-programs fuzz-programs fuzz-coverage docs-check
+.SECONDARY: # objects of tests are kept, so that the next run does not compile them again
 unit-programs: $(UNIT_BIN)
 
 # What has threads of its own and no OpenMP, which the thread sanitizer does not understand.
@@ -222,6 +223,9 @@ $(B)/tests/fuzz/fuzz_elf: $(B)/tests/fuzz/fuzz_elf.o $(B)/libclient.a
 
 $(B)/tests/fuzz/make_seeds: $(call obj,tests/fuzz/make_seeds.c $(wildcard tests/fuzz/seeds_*.c)) $(B)/gen/npud.pb-c.o
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg_libs,libprotobuf-c)
+
+$(B)/tests/malformed/generate: $(B)/tests/malformed/generate.o
+	$(CC) $(LDFLAGS) -o $@ $^
 
 ## make fuzz          every fuzzer for FUZZ_SECONDS (30), two at a time
 fuzz:

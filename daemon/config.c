@@ -37,17 +37,35 @@ struct key {
 	bool required;
 };
 
-#define END {NULL, KIND_UINT, 0, 0, 0, NULL, NULL, false}
-#define UINT(name_, type, member, min, max) {name_, KIND_UINT, offsetof(type, member), min, max, NULL, NULL, false}
-#define CHOICE(name_, type, member, list) {name_, KIND_CHOICE, offsetof(type, member), 0, 0, list, NULL, false}
-#define OBJECT(name_, type, member, list) {name_, KIND_OBJECT, offsetof(type, member), 0, 0, NULL, list, false}
-#define BOOLEAN(name_, type, member) {name_, KIND_BOOL, offsetof(type, member), 0, 0, NULL, NULL, false}
+#define END                                                                                                            \
+	{                                                                                                              \
+		NULL, KIND_UINT, 0, 0, 0, NULL, NULL, false                                                            \
+	}
+#define UINT(name_, type, member, min, max)                                                                            \
+	{                                                                                                              \
+		name_, KIND_UINT, offsetof(type, member), min, max, NULL, NULL, false                                  \
+	}
+#define CHOICE(name_, type, member, list)                                                                              \
+	{                                                                                                              \
+		name_, KIND_CHOICE, offsetof(type, member), 0, 0, list, NULL, false                                    \
+	}
+#define OBJECT(name_, type, member, list)                                                                              \
+	{                                                                                                              \
+		name_, KIND_OBJECT, offsetof(type, member), 0, 0, NULL, list, false                                    \
+	}
+#define BOOLEAN(name_, type, member)                                                                                   \
+	{                                                                                                              \
+		name_, KIND_BOOL, offsetof(type, member), 0, 0, NULL, NULL, false                                      \
+	}
 
-static const struct choice log_levels[] = {
-    {"error", LOG_LEVEL_ERROR}, {"warn", LOG_LEVEL_WARN}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}, {NULL, 0}};
+static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
+					   {"warn", LOG_LEVEL_WARN},
+					   {"info", LOG_LEVEL_INFO},
+					   {"debug", LOG_LEVEL_DEBUG},
+					   {NULL, 0}};
 static const struct choice log_formats[] = {{"kv", LOG_FORMAT_KV}, {"json", LOG_FORMAT_JSON}, {NULL, 0}};
 static const struct choice transports[] = {{"vfio-user", TRANSPORT_VFIO_USER}, {NULL, 0}};
-static const struct choice scrubs[] = {{"reset", SCRUB_RESET}, {"none", SCRUB_NONE}, {NULL, 0}};
+static const struct choice scrubs[] = {{"reset", SCRUB_RESET}, {"gm", SCRUB_GM}, {"none", SCRUB_NONE}, {NULL, 0}};
 
 static const struct key socket_keys[] = {
     {"path", KIND_PATH, offsetof(struct config, socket.path), 0, CONFIG_PATH_BYTES, NULL, NULL, false},
@@ -64,7 +82,8 @@ static const struct key device_keys[] = {
     END};
 static const struct key scheduler_keys[] = {
     {"policy", KIND_STRING, offsetof(struct config, scheduler.policy), 1, CONFIG_NAME_BYTES, NULL, NULL, false},
-    UINT("max_in_flight", struct config, scheduler.max_in_flight, 1, 8), END};
+    UINT("max_in_flight", struct config, scheduler.max_in_flight, 1, 8),
+    END};
 static const struct key budget_keys[] = {UINT("default_ms", struct config, budget.default_ms, 1, 86400000),
 					 UINT("max_ms", struct config, budget.max_ms, 1, 86400000), END};
 static const struct key limit_keys[] = {
@@ -75,27 +94,26 @@ static const struct key limit_keys[] = {
     UINT("job_bytes", struct config_limits, maximum[QUOTA_JOB_BYTES], 4096, 1ull << 40),
     UINT("tcb_bytes", struct config_limits, maximum[QUOTA_TCB_BYTES], 4096, 1ull << 40),
     END};
-static const struct key limits_keys[] = {OBJECT("session", struct config, limits.session, limit_keys),
-					 OBJECT("tenant", struct config, limits.tenant, limit_keys),
-					 OBJECT("daemon", struct config, limits.daemon, limit_keys),
-					 UINT("connections", struct config, limits.connections, 1, 65536),
-					 UINT("connections_per_user", struct config, limits.connections_per_user, 1, 65536),
-					 UINT("hello_ms", struct config, limits.hello_ms, 10, 600000),
-					 END};
+static const struct key limits_keys[] = {
+    OBJECT("session", struct config, limits.session, limit_keys),
+    OBJECT("tenant", struct config, limits.tenant, limit_keys),
+    OBJECT("daemon", struct config, limits.daemon, limit_keys),
+    UINT("connections", struct config, limits.connections, 1, 65536),
+    UINT("connections_per_user", struct config, limits.connections_per_user, 1, 65536),
+    UINT("hello_ms", struct config, limits.hello_ms, 10, 600000),
+    END};
 static const struct key quirk_keys[] = {BOOLEAN("reset_keeps_gm", struct config, quirks.reset_keeps_gm),
 					BOOLEAN("create_always", struct config, quirks.create_always),
-					UINT("gm_offset_shift", struct config, quirks.gm_offset_shift, 0, 12),
-					END};
+					UINT("gm_offset_shift", struct config, quirks.gm_offset_shift, 0, 12), END};
 /* "devices" is an array and handled apart. */
-static const struct key top_keys[] = {
-    {"socket", KIND_OBJECT, 0, 0, 0, NULL, socket_keys, false},
-    {"log", KIND_OBJECT, 0, 0, 0, NULL, log_keys, false},
-    {"scheduler", KIND_OBJECT, 0, 0, 0, NULL, scheduler_keys, false},
-    {"budget", KIND_OBJECT, 0, 0, 0, NULL, budget_keys, false},
-    CHOICE("scrub", struct config, scrub, scrubs),
-    {"limits", KIND_OBJECT, 0, 0, 0, NULL, limits_keys, false},
-    {"quirks", KIND_OBJECT, 0, 0, 0, NULL, quirk_keys, false},
-    END};
+static const struct key top_keys[] = {{"socket", KIND_OBJECT, 0, 0, 0, NULL, socket_keys, false},
+				      {"log", KIND_OBJECT, 0, 0, 0, NULL, log_keys, false},
+				      {"scheduler", KIND_OBJECT, 0, 0, 0, NULL, scheduler_keys, false},
+				      {"budget", KIND_OBJECT, 0, 0, 0, NULL, budget_keys, false},
+				      CHOICE("scrub", struct config, scrub, scrubs),
+				      {"limits", KIND_OBJECT, 0, 0, 0, NULL, limits_keys, false},
+				      {"quirks", KIND_OBJECT, 0, 0, 0, NULL, quirk_keys, false},
+				      END};
 
 /* ------------------------------------------------------------------ errors */
 
@@ -144,7 +162,8 @@ static void parse_string(const json_t *value, const struct key *key, const char 
 	const char *text = json_string_value(value);
 
 	if (!text || bytes < key->minimum || bytes >= key->maximum || strlen(text) != bytes)
-		complain(errors, path, "must be a text of %" PRIu64 "..%" PRIu64 " bytes", key->minimum, key->maximum - 1);
+		complain(errors, path, "must be a text of %" PRIu64 "..%" PRIu64 " bytes", key->minimum,
+			 key->maximum - 1);
 	else if (key->kind == KIND_PATH && text[0] != '/')
 		complain(errors, path, "must be an absolute path");
 	else
@@ -300,7 +319,7 @@ static void set_defaults(struct config *config)
 {
 	static const struct config_limits session = {
 	    {1, NPUD_MAX_BUFFERS_PER_SESSION, 16ull << 30, NPUD_MAX_JOBS_PER_SESSION, 64ull << 20, ARENA_BYTES}};
-	static const struct config_limits tenant = {{64, 16384, 32ull << 30, 8192, 256ull << 20, 256ull << 20}};
+	static const struct config_limits tenant = {{256, 16384, 32ull << 30, 8192, 256ull << 20, 256ull << 20}};
 	static const struct config_limits all = {{1024, 65536, 64ull << 30, 65536, 1ull << 30, 1ull << 30}};
 
 	memset(config, 0, sizeof(*config));
@@ -329,9 +348,6 @@ static void check_whole(const struct config *config, struct config_errors *error
 		complain(errors, "budget.default_ms", "is larger than budget.max_ms");
 	if (config->quirks.gm_offset_shift != 0 && config->quirks.gm_offset_shift != 12)
 		complain(errors, "quirks.gm_offset_shift", "must be 0 or 12");
-	if (config->quirks.reset_keeps_gm && config->scrub == SCRUB_RESET)
-		complain(errors, "quirks.reset_keeps_gm",
-			 "a reset does not scrub such a device; set scrub to \"none\" only if all clients trust each other");
 }
 
 int config_parse(const char *text, size_t bytes, struct config *out, struct config_errors *errors)
@@ -361,32 +377,41 @@ int config_parse(const char *text, size_t bytes, struct config *out, struct conf
 	return 0;
 }
 
+/* All of it, or -EFBIG. */
+static int read_file(int fd, char *text, size_t *used)
+{
+	*used = 0;
+	while (*used <= MAX_FILE_BYTES) {
+		ssize_t count = read(fd, text + *used, MAX_FILE_BYTES + 1 - *used);
+		if (count < 0)
+			return -errno;
+		if (count == 0)
+			return 0;
+		*used += (size_t)count;
+	}
+	return -EFBIG;
+}
+
 int config_load(const char *path, struct config *out, struct config_errors *errors)
 {
-	_cleanup_free_ char *text = malloc(MAX_FILE_BYTES + 1);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	size_t used = 0;
 
 	errors->count = 0;
 	errors->text[0] = '\0';
-	if (fd < 0 || !text) {
-		int error = fd < 0 ? errno : ENOMEM;
+	if (fd < 0) {
+		int error = errno;
 		complain(errors, path, "cannot be opened: %s", strerror(error));
 		return -error;
 	}
-	while (used <= MAX_FILE_BYTES) {
-		ssize_t count = read(fd, text + used, MAX_FILE_BYTES + 1 - used);
-		if (count < 0) {
-			int error = errno;
-			complain(errors, path, "cannot be read: %s", strerror(error));
-			return -error;
-		}
-		if (count == 0)
-			return config_parse(text, used, out, errors);
-		used += (size_t)count;
-	}
-	complain(errors, path, "is larger than %u bytes", MAX_FILE_BYTES);
-	return -EINVAL;
+	char *text = malloc(MAX_FILE_BYTES + 1);
+	int error = text ? read_file(fd, text, &used) : -ENOMEM;
+	if (error < 0)
+		complain(errors, path, "cannot be read: %s", strerror(-error));
+	else
+		error = config_parse(text, used, out, errors);
+	free(text);
+	return error;
 }
 
 void config_host_options(const struct config *config, struct host_options *out)

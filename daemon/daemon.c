@@ -23,8 +23,11 @@
 #define STOP_SECONDS 5
 #define DEVICE_LOCK ".npud.lock" /* the server of the socket may have a lock of its own */
 
+struct daemon;
+
 /* A device and its events on the loop. */
 struct unit {
+	struct daemon *daemon;
 	struct device *device;
 	int lock;
 	int irq_fd;
@@ -115,18 +118,28 @@ static void unit_arm(void *user, uint64_t ns)
 	(void)event_add(&unit->timer, &when);
 }
 
+static void unit_flush(void *user)
+{
+	struct unit *unit = user;
+
+	if (unit->daemon->server)
+		server_flush(unit->daemon->server);
+}
+
 static int unit_start(struct daemon *daemon, struct unit *unit)
 {
-	static const struct device_hooks hooks = {unit_watch, unit_arm};
+	static const struct device_hooks hooks = {unit_watch, unit_arm, unit_flush};
 	struct event_base *base = daemon->base;
 
+	unit->daemon = daemon;
 	unit->irq_fd = unit->device->vfio->irq_fd;
 	unit->life_fd = unit->device->vfio->life_fd;
 	int error = event_assign(&unit->irq, base, unit->irq_fd, EV_READ | EV_PERSIST, on_irq, unit);
 	if (unit->life_fd >= 0)
 		error |= event_assign(&unit->life, base, unit->life_fd, EV_READ | EV_PERSIST, on_life, unit);
 	error |= evtimer_assign(&unit->timer, base, on_timer, unit);
-	error |= event_assign(&unit->worker, base, worker_fd(unit->device->worker), EV_READ | EV_PERSIST, on_worker, unit);
+	error |=
+	    event_assign(&unit->worker, base, worker_fd(unit->device->worker), EV_READ | EV_PERSIST, on_worker, unit);
 	error |= event_add(&unit->worker, NULL);
 	if (error == 0)
 		device_set_hooks(unit->device, &hooks, unit);
@@ -163,7 +176,8 @@ static int open_transport(const struct daemon *daemon, const struct config_devic
 	}
 	error = npu->ops->init(npu);
 	if (error < 0) {
-		if (snprintf(why, why_bytes, "%s: the NPU cannot be initialised: %s", config->path, strerror(-error)) < 0)
+		if (snprintf(why, why_bytes, "%s: the NPU cannot be initialised: %s", config->path, strerror(-error)) <
+		    0)
 			why[0] = '\0';
 		npu_free(npu);
 		vfio_close(vfio);
@@ -269,8 +283,9 @@ static enum daemon_exit start_server(struct daemon *daemon)
 	char why[256] = "";
 
 	if (options.listen_fd < 0 && options.listen_fd != -ENOENT) {
-		log_event(LOG_LEVEL_ERROR, "socket.failed",
-			  LOG_STR("reason", "the service manager passed something else than one SOCK_SEQPACKET listener"));
+		log_event(
+		    LOG_LEVEL_ERROR, "socket.failed",
+		    LOG_STR("reason", "the service manager passed something else than one SOCK_SEQPACKET listener"));
 		return EXIT_FAILED;
 	}
 	if (server_new(daemon->base, daemon->host, &options, &daemon->server, why) < 0) {
@@ -357,6 +372,7 @@ static enum daemon_exit build(struct daemon *daemon)
 static void destroy(struct daemon *daemon)
 {
 	server_free(daemon->server);
+	daemon->server = NULL;
 	if (daemon->base && event_initialized(&daemon->sigterm)) {
 		event_del(&daemon->sigterm);
 		event_del(&daemon->sigint);

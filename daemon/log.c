@@ -45,7 +45,7 @@ static void put_escaped(struct line *line, const char *text)
 	char code[8];
 
 	put(line, '"');
-	for (size_t i = 0; text[i] && i < VALUE_BYTES; i++) {
+	for (size_t i = 0; i < VALUE_BYTES && text[i]; i++) {
 		unsigned char c = (unsigned char)text[i];
 		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
 			put(line, (char)c);

@@ -120,7 +120,7 @@ static int chain_segmmu(struct device *device, uint64_t bus, uint32_t flag)
 	int err = 0;
 
 	for (uint32_t n = 1; marker && !err; marker >>= 1, n++) {
-		err = chain_fetch(device, bus + n * ZY_TCB_BYTES, &tcb, sizeof(tcb));
+		err = chain_fetch(device, bus + (uint64_t)n * ZY_TCB_BYTES, &tcb, sizeof(tcb));
 		if (!err && (tcb.segmmu.flag || tcb.segmmu.next))
 			err = -EINVAL;
 	}

@@ -80,7 +80,7 @@ static int command_dispatch(struct device *device, struct pool *pool, uint32_t h
 	if (bind && !device->addr_written)
 		return -EINVAL;
 	if (!device->addr_written) {
-		if (list->state == LIST_EMPTY)
+		if (list->state == LIST_EMPTY && !list->heads)
 			return -EINVAL;
 		list->recheck = true;
 	} else if ((uint32_t)head == 0) {
@@ -97,27 +97,40 @@ static int command_dispatch(struct device *device, struct pool *pool, uint32_t h
 	return 0;
 }
 
+static int pool_command(struct device *device, struct pool *pool, uint32_t handle)
+{
+	switch (handle & ZY3_OP_MASK) {
+	case ZY3_OP_CREATE:
+		return command_create(device, pool);
+	case ZY3_OP_DESTROY:
+		return command_destroy(device, pool);
+	case ZY3_OP_ABORT:
+		return command_abort(device, pool);
+	case ZY3_OP_DISPATCH:
+		return command_dispatch(device, pool, handle, false);
+	case ZY3_OP_BIND_DISPATCH:
+		return command_dispatch(device, pool, handle, true);
+	default:
+		return -EINVAL;
+	}
+}
+
 void command_issue(struct device *device, uint32_t handle)
 {
 	uint32_t number = (handle & ZY3_CMD_POOL_MASK) >> ZY3_CMD_POOL_SHIFT;
-	struct pool *pool = number < DEVICE_POOLS ? &device->pool[number] : NULL;
-	uint32_t operation = handle & ZY3_OP_MASK;
 	int err = -EINVAL;
 
-	if (operation == ZY3_OP_NONE)
+	if ((handle & ZY3_OP_MASK) == ZY3_OP_NONE)
 		return;
-	if (pool && operation == ZY3_OP_CREATE)
-		err = command_create(device, pool);
-	else if (pool && operation == ZY3_OP_DESTROY)
-		err = command_destroy(device, pool);
-	else if (pool && operation == ZY3_OP_ABORT)
-		err = command_abort(device, pool);
-	else if (pool && (operation == ZY3_OP_DISPATCH || operation == ZY3_OP_BIND_DISPATCH))
-		err = command_dispatch(device, pool, handle, operation == ZY3_OP_BIND_DISPATCH);
+	if (number < DEVICE_POOLS) {
+		struct pool *pool = &device->pool[number];
+
+		err = pool_command(device, pool, handle);
+		if (err && !(pool->first_bad & ZY3_FIRST_BAD_VALID))
+			pool->first_bad = ZY3_FIRST_BAD_VALID | (device->cmd_info & 0xffffu);
+	}
 	if (!err)
 		return;
 	emu_log(EMU_LOG_INFO, "command 0x%x fails: errno %d", handle, -err);
 	device->cmd_failed = true;
-	if (pool && !(pool->first_bad & ZY3_FIRST_BAD_VALID))
-		pool->first_bad = ZY3_FIRST_BAD_VALID | (device->cmd_info & 0xffffu);
 }

@@ -45,13 +45,12 @@ static int device_threads_init(struct device *device)
 int device_new(const struct device_options *options, struct dma *dma, struct device **out)
 {
 	struct device *device = calloc(1, sizeof(*device));
-	int err = device ? 0 : -ENOMEM;
 
-	if (err)
-		return err;
+	if (!device)
+		return -ENOMEM;
 	device->options = *options;
 	device->dma = dma;
-	err = chip_init(&device->chip, options->cores, DEVICE_TECS, options->gm_mib << 20);
+	int err = chip_init(&device->chip, options->cores, DEVICE_TECS, options->gm_mib << 20);
 	if (err) {
 		free(device);
 		return err;

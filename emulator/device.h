@@ -229,6 +229,7 @@ struct device {
 	bool tsm_running;
 	atomic_bool tsm_stop;
 	uint32_t sleepers; /* threads in pthread_cond_wait */
+	uint32_t waking; /* of them, those already signalled */
 	atomic_uint spinners; /* threads that look for work without the lock */
 	atomic_uint ready_count;
 	uint32_t running; /* tasks being interpreted */

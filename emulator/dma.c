@@ -13,6 +13,7 @@
 
 #include "emulator/dma_file.h"
 #include "emulator/log.h"
+#include "emulator/shared_copy.h"
 
 #define DMA_STALL_NS 50000000u
 
@@ -381,7 +382,7 @@ static int64_t dma_copy_step(struct dma *dma, uint64_t address, uint8_t *data, u
 	int err = dma_pin(dma, address, here, access, &memory, &map);
 	if (err)
 		return -EFAULT;
-	memcpy(write ? memory : data, write ? data : memory, here);
+	shared_copy(write ? memory : data, write ? data : memory, here);
 	dma_unpin(dma, map, memory);
 	return dma_bus_error_take() ? -EFAULT : (int64_t)here;
 }

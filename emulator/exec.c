@@ -16,10 +16,18 @@
 
 #define EXEC_SPIN_NS 60000u /* look for work that long before sleeping, while other tasks of a group still run */
 
+static void exec_signal_one(struct device *device)
+{
+	if (device->sleepers <= device->waking)
+		return;
+	device->waking++;
+	(void)pthread_cond_signal(&device->work);
+}
+
 void exec_wake(struct device *device)
 {
-	if (device->sleepers && atomic_load(&device->spinners) == 0)
-		(void)pthread_cond_signal(&device->work);
+	if (atomic_load(&device->spinners) == 0)
+		exec_signal_one(device);
 }
 
 /* ------------------------------------------------------------------ the ready queue */
@@ -35,8 +43,9 @@ void exec_task_ready(struct device *device, struct task *task)
 	device->ready_last = task;
 	uint32_t ready = atomic_fetch_add(&device->ready_count, 1) + 1;
 
-	if (device->sleepers && ready > atomic_load(&device->spinners))
-		(void)pthread_cond_signal(&device->work);
+	/* The calling thread takes one itself, or calls exec_wake() when it is none of ours. */
+	if (ready > atomic_load(&device->spinners) + 1)
+		exec_signal_one(device);
 }
 
 static struct task *exec_take(struct device *device)
@@ -337,6 +346,8 @@ static void exec_wait(struct device *device, uint64_t next)
 		(void)pthread_cond_wait(&device->work, &device->lock);
 	}
 	device->sleepers--;
+	if (device->waking)
+		device->waking--;
 }
 
 static void exec_tsm(struct device *device)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emulator/shared_copy.h"
+
 #define MEM_MERGE_BYTES (256u << 10)
 
 /* Tasks of a group may write neighbouring bytes of one tensor: merging them into memory is one step at a time. */
@@ -82,40 +84,6 @@ static int mem_part(const struct mem_view *view, uint32_t asid, uint32_t address
 	return 0;
 }
 
-/* Copies a range part by part. */
-static int mem_copy(struct mem_view *view, uint32_t asid, uint32_t address, uint8_t *data, uint64_t bytes,
-		    enum op_access access)
-{
-	struct mem_part part;
-
-	for (uint64_t done = 0; done < bytes; done += part.bytes) {
-		int err = mem_part(view, asid, address + (uint32_t)done, bytes - done, access, &part);
-
-		if (!err && part.data)
-			memcpy(access == OP_WRITE ? part.data : data + done,
-			       access == OP_WRITE ? data + done : part.data, part.bytes);
-		else if (!err && access == OP_WRITE)
-			err = dma_write(view->dma, part.bus, data + done, part.bytes, view->stop);
-		else if (!err)
-			err = dma_read(view->dma, part.bus, data + done, part.bytes, view->stop);
-		if (err) {
-			mem_fault(view, asid, address, bytes, access);
-			return -EFAULT;
-		}
-	}
-	return 0;
-}
-
-int mem_read(struct mem_view *view, uint32_t asid, uint32_t address, void *data, uint64_t bytes)
-{
-	return mem_copy(view, asid, address, data, bytes, OP_READ);
-}
-
-int mem_write(struct mem_view *view, uint32_t asid, uint32_t address, const void *data, uint64_t bytes)
-{
-	return mem_copy(view, asid, address, (uint8_t *)(uintptr_t)data, bytes, OP_WRITE);
-}
-
 static bool mem_permitted(struct mem_view *view, uint32_t asid, uint32_t address, uint64_t bytes, enum op_access access,
 			  bool *remote)
 {
@@ -136,6 +104,45 @@ static bool mem_permitted(struct mem_view *view, uint32_t asid, uint32_t address
 		*remote |= !direct;
 	}
 	return true;
+}
+
+/* Copies a range part by part. */
+static int mem_copy(struct mem_view *view, uint32_t asid, uint32_t address, uint8_t *data, uint64_t bytes,
+		    enum op_access access)
+{
+	struct mem_part part;
+	bool remote;
+
+	for (uint64_t done = 0; done < bytes; done += part.bytes) {
+		int err = mem_part(view, asid, address + (uint32_t)done, bytes - done, access, &part);
+
+		/* A store over several memories changes all of them or none. */
+		if (!err && access == OP_WRITE && done == 0 && part.bytes < bytes &&
+		    !mem_permitted(view, asid, address, bytes, access, &remote))
+			err = -EFAULT;
+		if (!err && part.data)
+			shared_copy(access == OP_WRITE ? part.data : data + done,
+				    access == OP_WRITE ? data + done : part.data, part.bytes);
+		else if (!err && access == OP_WRITE)
+			err = dma_write(view->dma, part.bus, data + done, part.bytes, view->stop);
+		else if (!err)
+			err = dma_read(view->dma, part.bus, data + done, part.bytes, view->stop);
+		if (err) {
+			mem_fault(view, asid, address, bytes, access);
+			return -EFAULT;
+		}
+	}
+	return 0;
+}
+
+int mem_read(struct mem_view *view, uint32_t asid, uint32_t address, void *data, uint64_t bytes)
+{
+	return mem_copy(view, asid, address, data, bytes, OP_READ);
+}
+
+int mem_write(struct mem_view *view, uint32_t asid, uint32_t address, const void *data, uint64_t bytes)
+{
+	return mem_copy(view, asid, address, (uint8_t *)(uintptr_t)data, bytes, OP_WRITE);
 }
 
 bool mem_readable(struct mem_view *view, uint32_t asid, uint32_t address, uint64_t bytes, bool *remote)

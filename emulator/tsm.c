@@ -206,12 +206,13 @@ static bool tsm_dependency_met(const struct list *list, uint32_t at)
 static int tsm_free_core(const struct device *device, int bound)
 {
 	uint32_t enabled = device_cores_enabled(device);
+	bool by_time = device->options.time == TIME_VIRTUAL;
 	int best = -1;
 
 	for (uint32_t c = 0; c < enabled; c++) {
 		if (device->core[c].group || (bound >= 0 && (uint32_t)bound != c))
 			continue;
-		if (best < 0 || device->core[c].virtual_end < device->core[best].virtual_end)
+		if (best < 0 || (by_time && device->core[c].virtual_end < device->core[best].virtual_end))
 			best = (int)c;
 	}
 	return best;

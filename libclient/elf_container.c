@@ -4,7 +4,7 @@
  * the file; it never interprets what is in them.
  */
 #include <elf.h>
-#include <libelf.h>
+#include <gelf.h>
 
 #include "libclient/elf_parts.h"
 
@@ -98,25 +98,25 @@ static int read_sections(struct npu_elf_parse *parse, Elf *container, const uint
 	if (elf_getshdrstrndx(container, &names) != 0)
 		return npu_elf_refuse(parse, -EBADMSG, "ELF header: e_shstrndx: %s", elf_errmsg(-1));
 	for (Elf_Scn *section = NULL; (section = elf_nextscn(container, section)) != NULL;) {
-		const Elf32_Shdr *header = elf32_getshdr(section);
+		GElf_Shdr header; /* a copy: the table may be anywhere in the file */
 		size_t index = elf_ndxscn(section);
 
-		if (!header)
+		if (!gelf_getshdr(section, &header))
 			return npu_elf_refuse(parse, -EBADMSG, "section %zu: %s", index, elf_errmsg(-1));
-		if (header->sh_type == SHT_NULL || header->sh_type == SHT_NOBITS)
+		if (header.sh_type == SHT_NULL || header.sh_type == SHT_NOBITS)
 			continue;
-		if ((uint64_t)header->sh_offset + header->sh_size > bytes)
+		if (header.sh_offset + header.sh_size > bytes)
 			return npu_elf_refuse(
 			    parse, -EBADMSG,
 			    "section %zu: sh_offset %u + sh_size %u is past the end of the file (%zu bytes)", index,
-			    header->sh_offset, header->sh_size, bytes);
-		const char *name = elf_strptr(container, names, header->sh_name);
+			    (uint32_t)header.sh_offset, (uint32_t)header.sh_size, bytes);
+		const char *name = elf_strptr(container, names, header.sh_name);
 
 		if (!name)
 			return npu_elf_refuse(parse, -EBADMSG, "section %zu: sh_name %u is not a name: %s", index,
-					      header->sh_name, elf_errmsg(-1));
+					      header.sh_name, elf_errmsg(-1));
 		remember_section(parse, notes, name,
-				 (struct npu_span){.data = data + header->sh_offset, .bytes = header->sh_size});
+				 (struct npu_span){.data = data + header.sh_offset, .bytes = (uint32_t)header.sh_size});
 	}
 	return 0;
 }

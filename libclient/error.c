@@ -9,7 +9,7 @@
 
 static _Thread_local char reason[NPUD_MAX_ERROR_TEXT + NPUD_MAX_STRING_BYTES];
 
-int npu_fail(int code, const char *format, ...)
+void npu_error_set(const char *format, ...)
 {
 	va_list arguments;
 
@@ -20,7 +20,6 @@ int npu_fail(int code, const char *format, ...)
 		if (*c == '\n' || *c == '\r')
 			*c = ' ';
 	}
-	return code;
 }
 
 void npu_error_clear(void)

@@ -54,18 +54,33 @@ static int check_target(struct npu_graph *graph, struct npu_device_info *info)
 			found, info->name);
 }
 
+/* How many sections from `first` on lie in the file as they do in the pool: one write does for all, gaps included. */
+static uint32_t run_length(const struct npu_graph *graph, uint32_t first, uint32_t end)
+{
+	const struct npu_elf_static *statics = graph->elf->statics;
+	const uint64_t *at = graph->plan.static_at;
+	uint32_t count = 1;
+
+	while (first + count < end && statics[first + count].zero_copy == statics[first].zero_copy &&
+	       at[first + count] - at[first] == statics[first + count].src_offset - statics[first].src_offset)
+		count++;
+	return count;
+}
+
 /* The weights of a block, in the order in which they lie in the pool. */
 static int write_statics(const struct npu_graph *graph, int fd, uint32_t bss, bool zero_copy, uint64_t *next)
 {
 	const struct npu_elf *elf = graph->elf;
-	const struct npu_elf_bss *block = &elf->bss[bss];
+	uint32_t end = elf->bss[bss].first_static + elf->bss[bss].static_count;
+	uint32_t count;
 
-	for (uint32_t i = block->first_static; i < block->first_static + block->static_count; i++) {
-		const struct npu_elf_static *section = &elf->statics[i];
-
-		if (section->zero_copy != zero_copy)
+	for (uint32_t i = elf->bss[bss].first_static; i < end; i += count) {
+		count = run_length(graph, i, end);
+		if (elf->statics[i].zero_copy != zero_copy)
 			continue;
-		int rc = npu_memfd_write(fd, elf->weight.data + section->src_offset, section->bytes,
+		const struct npu_elf_static *last = &elf->statics[i + count - 1];
+		uint64_t bytes = (uint64_t)last->src_offset + last->bytes - elf->statics[i].src_offset;
+		int rc = npu_memfd_write(fd, elf->weight.data + elf->statics[i].src_offset, bytes,
 					 graph->plan.static_at[i], next);
 
 		if (rc)
@@ -149,10 +164,11 @@ static int fill(struct npu_graph *graph, const void *data, size_t bytes)
 	rc = npu_plan_pool(graph->elf, &target, &graph->plan, why, sizeof(why));
 	if (rc)
 		return npu_fail(rc, "%s", why);
-	if (graph->plan.graph_bytes + graph->plan.job_bytes > info.address_window_bytes)
+	uint64_t sum = graph->plan.graph_bytes + graph->plan.job_bytes;
+
+	if (sum > info.address_window_bytes)
 		return npu_fail(-ENOSPC, "sizes: graph and job need %llu bytes of addresses, this NPU has %llu",
-				(unsigned long long)(graph->plan.graph_bytes + graph->plan.job_bytes),
-				(unsigned long long)info.address_window_bytes);
+				(unsigned long long)sum, (unsigned long long)info.address_window_bytes);
 	rc = keep_parameters(graph);
 	/* a data-only graph needs no device memory */
 	if (rc == 0 && graph->elf->subgraph_count)

@@ -200,10 +200,12 @@ static int check_totals(const struct npu_plan *plan, char *why, size_t why_bytes
 		    "sizes: reuse sections, private sections and stacks of a job need %llu bytes, a buffer "
 		    "can have %llu",
 		    (unsigned long long)plan->job_bytes, NPUD_MAX_BUFFER_BYTES);
-	if (plan->graph_bytes + plan->job_bytes > WINDOW_BYTES)
+	uint64_t sum = plan->graph_bytes + plan->job_bytes;
+
+	if (sum > WINDOW_BYTES)
 		return npu_plan_refuse(why, why_bytes, -EBADMSG,
 				       "sizes: graph and job need %llu bytes together, the address window has %llu",
-				       (unsigned long long)(plan->graph_bytes + plan->job_bytes), WINDOW_BYTES);
+				       (unsigned long long)sum, WINDOW_BYTES);
 	return 0;
 }
 

@@ -9,25 +9,31 @@
 #include "libclient/error.h"
 #include "libclient/objects.h"
 
-static int take_slot(struct npu_job *job, const struct npu_submit_options *options, struct npu_slot **out)
+/* With the lock held. NULL with the error in *rc. */
+static struct npu_slot *take_slot(struct npu_job *job, const struct npu_submit_options *options, int *rc)
 {
 	struct npu_connection *connection = job->graph->connection;
 
-	if (connection->broken)
-		return npu_link_fail(connection);
-	if (job->handle && connection->device_status[job->graph->device] == NPU_DEVICE_OFFLINE)
-		return npu_fail(-ENODEV, "device %u is offline: see npud's log for what it needs", job->graph->device);
+	if (connection->broken) {
+		*rc = npu_link_fail(connection);
+		return NULL;
+	}
+	if (job->handle && connection->device_status[job->graph->device] == NPU_DEVICE_OFFLINE) {
+		*rc = npu_fail(-ENODEV, "device %u is offline: see npud's log for what it needs", job->graph->device);
+		return NULL;
+	}
 	struct npu_slot *slot = npu_slot_take(connection);
 
-	if (!slot)
-		return npu_fail(-EAGAIN, "all %u submissions are in use: wait for one of them", connection->credits);
+	if (!slot) {
+		*rc = npu_fail(-EAGAIN, "all %u submissions are in use: wait for one of them", connection->credits);
+		return NULL;
+	}
 	slot->job = job;
 	slot->callback = options ? options->done : NULL;
 	slot->user = options ? options->user : NULL;
 	slot->result.cookie = options ? options->cookie : 0;
 	job->in_flight++;
-	*out = slot;
-	return 0;
+	return slot;
 }
 
 /* No device has anything to do for a graph that is only data. */
@@ -77,21 +83,24 @@ static int send_submit(struct npu_job *job, uint32_t serial, uint64_t ticket, ui
 int npu_job_submit(struct npu_job *job, const struct npu_submit_options *options, uint64_t *ticket)
 {
 	struct npu_connection *connection = job->graph->connection;
-	struct npu_slot *slot = NULL;
+	uint64_t name = 0;
+	uint32_t serial = 0;
 	int rc = npu_link_check(connection);
 
 	if (rc)
 		return rc;
 	(void)pthread_mutex_lock(&connection->lock);
-	rc = take_slot(job, options, &slot);
-	uint64_t name = rc ? 0 : slot->ticket;
-	uint32_t serial = rc ? 0 : slot->serial;
+	struct npu_slot *slot = take_slot(job, options, &rc);
 	uint64_t handle = job->handle;
 
-	if (rc == 0 && handle == 0)
-		complete_here(slot);
+	if (slot) {
+		name = slot->ticket;
+		serial = slot->serial;
+		if (handle == 0)
+			complete_here(slot);
+	}
 	(void)pthread_mutex_unlock(&connection->lock);
-	if (rc)
+	if (!slot)
 		return rc;
 	/* before it is sent: a callback may run and look at it */
 	if (ticket)
@@ -221,8 +230,8 @@ int npu_cancel(struct npu_connection *connection, uint64_t ticket)
 
 int npu_job_run(struct npu_job *job, struct npu_result *result)
 {
-	struct npu_result local;
-	uint64_t ticket;
+	struct npu_result local = {0};
+	uint64_t ticket = 0;
 
 	if (!result)
 		result = &local;

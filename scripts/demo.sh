@@ -32,7 +32,9 @@ now_ms() {
 finish() {
 	local code=$?
 	trap - EXIT
-	stack_stop
+	if ! stack_stop && ((code == 0)); then
+		code=1
+	fi
 	if ((code == 0)); then
 		say "software NPU and npud are stopped"
 	fi

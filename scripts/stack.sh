@@ -8,8 +8,7 @@
 BIN=${BIN:-build/release-gcc}
 STACK_DIR=
 STACK_PIDS=()
-STACK_EMU_PREFIX=() # words before the program, as in: taskset -c 1
-STACK_NPUD_PREFIX=()
+STACK_NPUD_PREFIX=() # words before the program, as in: taskset -c 1
 STACK_NPUD=
 STACK_EMU=
 
@@ -23,6 +22,7 @@ stack_wait_for() { # SOCKET PID NAME LOG
 		fi
 		if ! kill -0 "$2" 2>/dev/null; then
 			echo "$3 ended before it was ready: $(tail -n 1 "$4")" >&2
+			stack_forget "$2"
 			return 1
 		fi
 		sleep 0.02
@@ -41,6 +41,17 @@ stack_run() { # LOG PROGRAM ARGUMENT...
 	exec "$@" >"$log" 2>&1 </dev/null
 }
 
+# Its end has been seen and reported.
+stack_forget() { # PID
+	local pid rest=()
+	for pid in "${STACK_PIDS[@]}"; do
+		if [[ $pid != "$1" ]]; then
+			rest+=("$pid")
+		fi
+	done
+	STACK_PIDS=("${rest[@]}")
+}
+
 stack_dir() {
 	STACK_DIR=$(mktemp -d "${TMPDIR:-/tmp}/npud.XXXXXX")
 	chmod 700 "$STACK_DIR"
@@ -48,7 +59,7 @@ stack_dir() {
 }
 
 stack_emu_start() { # [CORES]
-	stack_run "$STACK_DIR/npu-emu.log" "${STACK_EMU_PREFIX[@]}" "$BIN/npu-emu" --socket "$STACK_DIR/emu.sock" --model x2 --cores "${1:-3}" &
+	stack_run "$STACK_DIR/npu-emu.log" "$BIN/npu-emu" --socket "$STACK_DIR/emu.sock" --model x2 --cores "${1:-3}" &
 	STACK_EMU=$!
 	STACK_PIDS+=("$STACK_EMU")
 	stack_wait_for "$STACK_DIR/emu.sock" "$STACK_EMU" npu-emu "$STACK_DIR/npu-emu.log"
@@ -72,7 +83,7 @@ stack_start() { # [CORES]
 	stack_emu_start "$@" && stack_npud_start emulator
 }
 
-# Asks first (SIGTERM), and insists after three seconds.
+# Asks first (SIGTERM), and insists after three seconds. Returns the exit code.
 stack_end() { # PID
 	local _
 	kill -TERM "$1" 2>/dev/null || true
@@ -81,21 +92,34 @@ stack_end() { # PID
 		sleep 0.02
 	done
 	kill -KILL "$1" 2>/dev/null || true
-	wait "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null
 }
 
 stack_emu_stop() {
-	stack_end "$STACK_EMU"
+	stack_end "$STACK_EMU" || true
+	stack_forget "$STACK_EMU"
 }
 
+# What does not end well when asked to (a crash, a sanitizer's finding) makes stack_stop return 1 and shows its log.
 stack_stop() {
-	local i
+	local i log code result=0
 	for ((i = ${#STACK_PIDS[@]} - 1; i >= 0; i--)); do
-		stack_end "${STACK_PIDS[i]}"
+		code=0
+		stack_end "${STACK_PIDS[i]}" || code=$?
+		if ((code != 0 && code != 143)); then
+			log=npu-emu.log
+			if [[ ${STACK_PIDS[i]} == "$STACK_NPUD" ]]; then
+				log=npud.log
+			fi
+			echo "${log%.log} ended with exit code $code:" >&2
+			tail -n 40 "$STACK_DIR/$log" >&2
+			result=1
+		fi
 	done
 	STACK_PIDS=()
 	if [[ -n $STACK_DIR ]]; then
 		rm -rf "$STACK_DIR"
 		STACK_DIR=
 	fi
+	return "$result"
 }

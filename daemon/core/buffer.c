@@ -27,8 +27,7 @@ static int check_range(const struct buffer_request *request, struct fail *fail)
 		return fail_set(fail, EINVAL, "buffer bytes: %" PRIu64 " is not in 1..%llu", request->bytes,
 				NPUD_MAX_BUFFER_BYTES);
 	if (request->bytes % NPUD_BUFFER_ALIGN || request->offset % NPUD_BUFFER_ALIGN)
-		return fail_set(fail, EINVAL,
-				"buffer offset %" PRIu64 " and bytes %" PRIu64 " must be multiples of %u",
+		return fail_set(fail, EINVAL, "buffer offset %" PRIu64 " and bytes %" PRIu64 " must be multiples of %u",
 				request->offset, request->bytes, NPUD_BUFFER_ALIGN);
 	if (__builtin_add_overflow(request->offset, request->bytes, &end) || end > INT64_MAX)
 		return fail_set(fail, EINVAL, "buffer offset + bytes: overflow");
@@ -66,7 +65,8 @@ static int check_populated(int fd, const struct stat *file, const struct buffer_
 	if (hole >= 0 && (uint64_t)hole >= request->offset + request->bytes)
 		return 0;
 	return fail_set(fail, EINVAL,
-			"buffer fd: not populated in [%" PRIu64 ", +%" PRIu64 "); allocate or write the whole range first",
+			"buffer fd: not populated in [%" PRIu64 ", +%" PRIu64
+			"); allocate or write the whole range first",
 			request->offset, request->bytes);
 }
 
@@ -85,7 +85,8 @@ int buffer_check_file(int fd, const struct buffer_request *request, struct fail 
 	if (!S_ISREG(file.st_mode) || file.st_size < 0)
 		return fail_set(fail, EINVAL, "buffer fd: not a regular memory file");
 	if (request->offset + request->bytes > (uint64_t)file.st_size)
-		return fail_set(fail, EINVAL, "buffer: [%" PRIu64 ", +%" PRIu64 ") is outside the file of %" PRIu64 " bytes",
+		return fail_set(fail, EINVAL,
+				"buffer: [%" PRIu64 ", +%" PRIu64 ") is outside the file of %" PRIu64 " bytes",
 				request->offset, request->bytes, (uint64_t)file.st_size);
 	return check_populated(fd, &file, request, fail);
 }
@@ -113,8 +114,9 @@ static int enter_tables(struct session *session, struct buffer *buffer, uint64_t
 	int error = address_space_alloc(&session->space, buffer->map.bytes, align, &buffer->map.iova);
 
 	if (error == -ENOSPC)
-		return fail_limit(fail, "addresses", "session", SPACE_CLIENT_END - iova_free_bytes(session->space.iovas),
-				  SPACE_CLIENT_END, "no gap is large enough, release buffers");
+		return fail_limit(fail, "addresses", "session",
+				  SPACE_CLIENT_END - iova_free_bytes(session->space.iovas), SPACE_CLIENT_END,
+				  "no gap is large enough, release buffers");
 	if (error < 0)
 		return fail_set(fail, -error, "buffer: no address for %" PRIu64 " bytes aligned to %" PRIu64,
 				buffer->map.bytes, align);
@@ -141,8 +143,10 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 	if (error < 0)
 		return error;
 	struct buffer *buffer = calloc(1, sizeof(*buffer));
-	error = buffer ? buffer_check_file(file, request, fail) : fail_set(fail, ENOMEM, "buffer: no memory");
-	if (error == 0) {
+	error = buffer_check_file(file, request, fail);
+	if (!buffer)
+		error = fail_set(fail, ENOMEM, "buffer: no memory");
+	if (buffer && error == 0) {
 		buffer->session = session;
 		buffer->read_only = request->read_only;
 		buffer->map.fd = file;
@@ -153,7 +157,7 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 		list_init(&buffer->release);
 		error = enter_tables(session, buffer, request->align, fail);
 	}
-	if (error < 0) {
+	if (!buffer || error < 0) {
 		quota_release(&session->quota, QUOTA_BUFFERS, 1);
 		quota_release(&session->quota, QUOTA_BUFFER_BYTES, request->bytes);
 		free(buffer);

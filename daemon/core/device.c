@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device's state machine on the loop: who holds it, what is fed to it, when the worker takes over. Decides order and
- * ownership; what registers mean is npu's, what fails is device_recover.c's.
+ * The device's state machine on the loop: who holds it, what is fed to it, when the worker takes over. Decides order
+ * and ownership; what registers mean is npu's, what fails is device_recover.c's.
  */
 #include "daemon/core/device.h"
 
@@ -13,12 +13,9 @@
 
 #include "daemon/core/buffer.h"
 #include "daemon/core/host.h"
-#include "daemon/core/job.h"
 #include "daemon/core/session.h"
 #include "daemon/log.h"
-#include "daemon/util/barrier.h"
 #include "daemon/util/clock.h"
-#include "proto/zhouyi_regs.h"
 
 /* While something is in flight the watchdog looks at least this often: it also finds lost interrupts. */
 #define WATCHDOG_NS (250 * NSEC_PER_MSEC)
@@ -82,6 +79,7 @@ void device_free(struct device *device)
 		npu_free(device->npu);
 		vfio_close(device->vfio);
 	}
+	scrubber_free(device->scrubber);
 	free(device);
 }
 
@@ -114,7 +112,7 @@ static void settle_sessions(struct device *device)
 /* ------------------------------------------------------------------ worker requests */
 
 /* Returns true if the worker has to unmap something first. */
-static bool start_releases(struct device *device)
+bool device_start_releases(struct device *device)
 {
 	list_each (node, next, &device->releasing) {
 		struct buffer *buffer = list_entry(node, struct buffer, release);
@@ -131,55 +129,48 @@ static bool start_releases(struct device *device)
 	return true;
 }
 
-/* Soft reset also when the slot's last user was another: caches are tagged by bus address. */
-static bool needs_scrub(const struct device *device, const struct session *target)
+/* A soft reset also when the slot's last user was another: caches are tagged by bus address. */
+static void choose_scrub(const struct device *device, const struct session *target, struct device_work *work)
 {
+	const struct host_options *options = &device->host->options;
+
+	work->scrub = false;
+	work->scrub_gm = false;
+	if (!target)
+		return;
 	uint64_t slot_user = device->slot_user[target->space.slot];
+	bool chip = device->last_session && device->last_session != target->id;
+	bool gm = device->gm_session && device->gm_session != target->id && device->identity.gm_bytes;
 
-	if (slot_user && slot_user != target->id)
-		return true;
-	return device->host->options.scrub != SCRUB_NONE && device->last_session &&
-	       device->last_session != target->id;
+	work->scrub = (slot_user && slot_user != target->id) || (chip && options->scrub == SCRUB_RESET);
+	work->scrub_gm =
+	    gm && (options->scrub == SCRUB_GM || (options->scrub == SCRUB_RESET && options->quirks.reset_keeps_gm));
 }
 
-/*
- * Collects what the job needs and is not mapped. 0, or -EFAULT if one of it could not be mapped before. What is on the
- * list when the answer is 0 has to go to the worker.
- */
-static int collect_mappings(struct device *device, struct job *job, struct list *out)
+/* What a reset leaves of earlier sessions on the chip. */
+void device_was_reset(struct device *device)
 {
-	struct mapping *arena = &job->session->space.arena;
-
-	if (job->epoch == device->epoch)
-		return 0;
-	bool failed = arena == device->unmappable;
-	if (!arena->live)
-		list_append(out, &arena->link);
-	for (uint32_t i = 0; i < job->buffer_count; i++) {
-		struct mapping *mapping = &job->buffers[i]->map;
-		failed |= mapping == device->unmappable;
-		if (!mapping->live)
-			list_append(out, &mapping->link);
-	}
-	if (failed) {
-		list_each (node, next, out)
-			list_remove(node);
-		device->unmappable = NULL;
-		return -EFAULT;
-	}
-	if (list_empty(out))
-		job->epoch = device->epoch;
-	return 0;
+	device->last_session = 0;
+	if (!device->host->options.quirks.reset_keeps_gm)
+		device->gm_session = 0;
+	memset(device->slot_user, 0, sizeof(device->slot_user));
 }
 
-static void start_switch(struct device *device, struct session *target, struct list *wanted)
+void device_now_holds(struct device *device, const struct session *session)
+{
+	device->last_session = session->id;
+	device->gm_session = session->id;
+	device->slot_user[session->space.slot] = session->id;
+}
+
+void device_start_switch(struct device *device, struct session *target, struct list *wanted)
 {
 	struct device_work *work = &device->work;
 
 	device->target = target;
 	work->leave_pool = device->pool;
 	work->make_pool = target != NULL;
-	work->scrub = target && needs_scrub(device, target);
+	choose_scrub(device, target, work);
 	list_splice(&work->unmap, &device->mapped);
 	if (wanted)
 		list_splice(&work->map, wanted);
@@ -201,13 +192,11 @@ static void switch_done(struct device *device)
 	device->epoch++;
 	if (work->was_reset) {
 		device->counters.resets++;
-		device->last_session = 0;
-		memset(device->slot_user, 0, sizeof(device->slot_user));
+		device_was_reset(device);
 	}
 	if (target) {
 		device->counters.tenures++;
-		device->last_session = target->id;
-		device->slot_user[target->space.slot] = target->id;
+		device_now_holds(device, target);
 	}
 	settle_sessions(device);
 }
@@ -286,156 +275,11 @@ void device_work_done(struct work *base)
 	device_pump(device);
 }
 
-/* ------------------------------------------------------------------ feeding */
-
-static int ring_doorbell(struct device *device, struct submission *submission)
-{
-	struct job *job = submission->job;
-	struct address_space *space = &device->attached->space;
-	union zy3_tcb *chain = (union zy3_tcb *)(void *)(space->memory + job->arena_offset);
-	uint32_t hold = device->hold;
-	uint32_t hold_offset = arena_hold_offset(hold);
-	iova_t head = arena_iova(space, job->arena_offset);
-	bool first = !device->chained;
-
-	memcpy(chain, job->pristine, (size_t)job->tcbs * ZY_TCB_BYTES);
-	arena_restore_code(space);
-	v3_hold_encode(arena_hold(space, hold), &job->pristine[job->tcbs - 1],
-		       space_npu_addr(space, arena_iova(space, 0)), space_npu_addr(space, arena_iova(space, hold_offset)));
-	/* Nobody waits for the end of a hold TCB: half of all interrupts less. */
-	arena_hold(space, hold)->task.interrupt_en &= ~ZY3_INTR_DONE;
-	v3_tcb_set_next(&chain[job->tcbs - 1], arena_iova(space, hold_offset));
-	/* The chain is complete in memory before anything points to it, and the link before the doorbell. */
-	device_write_barrier();
-	if (!first)
-		v3_tcb_set_next(arena_hold(space, (hold + ARENA_HOLDS - 1) % ARENA_HOLDS), head);
-	device_write_barrier();
-	device->hold = (hold + 1) % ARENA_HOLDS;
-	device->chained = true;
-	device->redial = false;
-	device->dispatches++;
-	return device->npu->ops->dispatch(device->npu, head, first, (uint16_t)submission->item.arrival);
-}
-
-static int dispatch(struct device *device, struct submission *submission)
-{
-	struct host *host = device->host;
-
-	submission->dispatched = clock_now();
-	host->options.scheduler->dispatched(host->sched, &submission->item, submission->dispatched.v);
-	submission->state = SUBMISSION_RUNNING;
-	list_append(&device->in_flight, &submission->link);
-	device->in_flight_count++;
-	return ring_doorbell(device, submission);
-}
-
-static void dispatch_failed(struct device *device, int error)
-{
-	if (error == -ENODEV) {
-		device_lost(device);
-		return;
-	}
-	/* What runs before it is innocent, and its end is a better moment to ring again. */
-	device->redial = device->in_flight_count > 1;
-	if (device->redial)
-		return;
-	device_blame(device, OUT_DEVICE_RESET, "the device refused a command", NULL, NULL);
-	device_recover(device, RECOVERY_SOFT_RESET);
-}
-
-/* Everything in flight is linked already: the device has only to look again. */
-static void ring_again(struct device *device)
-{
-	if (device->in_flight_count == 0) {
-		device->redial = false;
-		return;
-	}
-	int error = device->npu->ops->dispatch(device->npu, (iova_t){0}, false, 0);
-	if (error < 0)
-		dispatch_failed(device, error);
-	else
-		device->redial = false;
-}
-
-/* One step for the picked submission: true if the loop may go on feeding. */
-static bool feed_one(struct device *device, struct submission *submission)
-{
-	struct session *session = submission->session;
-	struct list wanted;
-
-	if (session != device->attached && device->in_flight_count)
-		return false;
-	list_init(&wanted);
-	if (collect_mappings(device, submission->job, &wanted) < 0) {
-		submission_drop(submission, OUT_FAULT, "memory of this job could not be mapped for the device",
-				clock_now());
-		return true;
-	}
-	if (session != device->attached) {
-		start_switch(device, session, &wanted);
-		return false;
-	}
-	if (!list_empty(&wanted)) {
-		list_splice(&device->work.map, &wanted);
-		device_work_start(device, DEV_OP_MAP, DEV_SWITCHING);
-		return false;
-	}
-	int error = dispatch(device, submission);
-	if (error < 0)
-		dispatch_failed(device, error);
-	return error == 0;
-}
-
-static struct submission *oldest(const struct device *device)
+struct submission *device_oldest(const struct device *device)
 {
 	struct list *first = list_first(&device->in_flight);
 
 	return first ? list_entry(first, struct submission, link) : NULL;
-}
-
-/* Cancelled work is aborted when it is the oldest: only then is it certainly what runs. */
-static bool start_cancel(struct device *device)
-{
-	struct submission *first = oldest(device);
-
-	if (!first || !first->cancel_wanted)
-		return false;
-	device_blame(device, OUT_CANCELLED, "cancelled while it ran", first, NULL);
-	return true;
-}
-
-static void feed(struct device *device)
-{
-	struct host *host = device->host;
-
-	if (device->redial)
-		ring_again(device);
-	for (;;) {
-		if (device->state != DEV_READY)
-			return;
-		if (device->lost) {
-			device_lost(device);
-			return;
-		}
-		if (device->incident_pending || start_cancel(device)) {
-			device_recover(device, RECOVERY_ABORT);
-			return;
-		}
-		bool leave = device->attached && device->attached->closing;
-		if ((leave || device->dirty) && device->in_flight_count == 0) {
-			start_switch(device, NULL, NULL);
-			return;
-		}
-		if (start_releases(device))
-			return;
-		if (device->in_flight_count >= host->options.max_in_flight)
-			return;
-		struct sched_item *item =
-		    host->options.scheduler->pick_next(host->sched, device->index,
-						       device->attached ? device->attached->id : 0, clock_now().v);
-		if (!item || !feed_one(device, list_entry(item, struct submission, item)))
-			return;
-	}
 }
 
 void device_pump(struct device *device)
@@ -444,9 +288,9 @@ void device_pump(struct device *device)
 		return;
 	device->pumping = true;
 	if (device->state == DEV_READY)
-		feed(device);
+		device_feed(device);
 	else if (!device_is_usable(device) && !device->busy)
-		(void)start_releases(device);
+		(void)device_start_releases(device);
 	device_arm(device, clock_now());
 	device->pumping = false;
 }
@@ -460,7 +304,7 @@ static nsec_t deadline_of(const struct device *device, const struct submission *
 
 static void device_arm(struct device *device, nsec_t now)
 {
-	const struct submission *first = oldest(device);
+	const struct submission *first = device_oldest(device);
 
 	if (device->state != DEV_READY || !first || !device->hooks)
 		return;
@@ -483,7 +327,8 @@ static bool drain_or_recover(struct device *device)
 		return false;
 	}
 	if (error < 0) {
-		device_blame(device, OUT_DEVICE_RESET, "the device could not be asked about its interrupts", NULL, NULL);
+		device_blame(device, OUT_DEVICE_RESET, "the device could not be asked about its interrupts", NULL,
+			     NULL);
 		device_recover(device, RECOVERY_SOFT_RESET);
 		return false;
 	}
@@ -533,12 +378,12 @@ static void find_lost_interrupt(struct device *device, nsec_t now)
 void device_tick(struct device *device)
 {
 	device->armed = (nsec_t){0};
-	if (device->state != DEV_READY || !oldest(device))
+	if (device->state != DEV_READY || !device_oldest(device))
 		return;
 	/* A completion that waits in the interrupt path is not late. */
 	if (drain_or_recover(device)) {
 		nsec_t now = clock_now();
-		struct submission *first = oldest(device);
+		struct submission *first = device_oldest(device);
 		if (first && deadline_of(device, first).v <= now.v)
 			device_blame(device, OUT_TIMEOUT, "its device-time budget ran out", first, NULL);
 		else if (first && !device->incident_pending)

@@ -21,6 +21,7 @@
 
 struct buffer;
 struct host;
+struct scrubber;
 struct session;
 
 enum device_state { DEV_READY = 1, DEV_SWITCHING, DEV_RECOVERING, DEV_OFFLINE, DEV_GONE };
@@ -28,7 +29,9 @@ enum device_state { DEV_READY = 1, DEV_SWITCHING, DEV_RECOVERING, DEV_OFFLINE, D
 /* What the device needs of an event loop. */
 struct device_hooks {
 	void (*watch)(void *user, bool on); /* the interrupt and the life line: only while READY */
-	void (*arm)(void *user, uint64_t ns); /* call device_tick() in so many ns; 0 = never */
+	void (*arm)(void *user, uint64_t ns); /* call device_tick() in so many ns */
+	/* Completions were found and may be sent now, before the device is asked for more. May be NULL. */
+	void (*flush)(void *user);
 };
 
 enum device_op { DEV_OP_SWITCH = 1, DEV_OP_MAP, DEV_OP_UNMAP, DEV_OP_RUNG, DEV_OP_CLOSE };
@@ -46,7 +49,8 @@ struct device_work {
 	struct mapping *failed; /* out: the mapping that could not be made */
 	bool leave_pool; /* switch: a pool exists */
 	bool make_pool; /* a session takes over */
-	bool scrub;
+	bool scrub; /* by reset */
+	bool scrub_gm; /* by a job */
 	bool was_reset; /* out */
 	enum recovery_rung rung;
 	struct npu_event late[DEVICE_LATE_EVENTS]; /* out: interrupts that came in between */
@@ -100,7 +104,10 @@ struct device {
 	bool redial; /* a doorbell was refused while others run: the chain is linked, ring again */
 	uint32_t hold; /* next hold TCB of the ring */
 	uint64_t last_session; /* whose residue is on the chip, 0 = nobody's */
+	uint64_t gm_session; /* the same for global memory, which a reset may leave */
 	uint64_t slot_user[SPACE_SLOTS]; /* since the last reset */
+
+	struct scrubber *scrubber; /* made with the first scrub by a job; the worker's */
 
 	struct list mapped; /* struct mapping, live */
 	struct list releasing; /* struct buffer, released and unused */
@@ -141,17 +148,29 @@ bool device_is_usable(const struct device *device);
 void device_release_buffer(struct device *device, struct buffer *buffer);
 
 /* --- inside core */
+/* device_scrub.c: all on the worker, while it owns the device and nothing of a session is mapped */
+int scrubber_new(uint64_t gm_bytes, struct scrubber **out);
+void scrubber_free(struct scrubber *scrubber);
+int scrubber_run(struct device *device);
 /* device_work.c */
 void device_work_start(struct device *device, enum device_op op, enum device_state state);
 void device_work_run(struct work *work);
+int device_destroy_pool(struct npu_device *npu);
+/* device_feed.c */
+void device_feed(struct device *device);
 /* device.c */
+void device_start_switch(struct device *device, struct session *target, struct list *wanted);
+/* Returns true if the worker has to unmap something first. */
+bool device_start_releases(struct device *device);
+void device_was_reset(struct device *device);
+void device_now_holds(struct device *device, const struct session *session);
+struct submission *device_oldest(const struct device *device);
 void device_work_done(struct work *work);
-void device_stop(struct device *device, enum device_state state, const char *reason);
-/* device_recover.c too */
+/* device_recover.c */
 void device_lost(struct device *device);
 void device_forget(struct device *device);
-nsec_t device_start_of(const struct device *device, const struct submission *submission);
 /* device_irq.c */
+nsec_t device_start_of(const struct device *device, const struct submission *submission);
 int device_drain(struct device *device);
 void device_event(struct device *device, const struct npu_event *event, nsec_t now);
 void device_complete_until(struct device *device, struct submission *last, const struct npu_event *event, nsec_t now);

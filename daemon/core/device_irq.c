@@ -54,8 +54,7 @@ void device_complete_until(struct device *device, struct submission *last, const
 	bool done = false;
 
 	while (!done && !list_empty(&device->in_flight)) {
-		struct submission *submission =
-		    list_entry(list_first(&device->in_flight), struct submission, link);
+		struct submission *submission = list_entry(list_first(&device->in_flight), struct submission, link);
 		struct submission_result result = {
 		    .outcome = OUT_DONE,
 		    .queued_ns = nsec_since(submission->dispatched, submission->submitted),
@@ -105,7 +104,8 @@ static void print_event(struct device *device, const struct npu_event *event)
 		    job->pristine[i].task.flag & ZY3_TCB_GROUP_END)
 			group++;
 	if (bytes)
-		session_push_print(submission->session, submission_id(submission), group, tcb->task.task_id, text, bytes);
+		session_push_print(submission->session, submission_id(submission), group, tcb->task.task_id, text,
+				   bytes);
 }
 
 static void done_event(struct device *device, const struct npu_event *event, nsec_t now)
@@ -160,14 +160,11 @@ void device_event(struct device *device, const struct npu_event *event, nsec_t n
 	}
 }
 
-int device_drain(struct device *device)
+static int collect_all(struct device *device)
 {
 	struct npu_device *npu = device->npu;
 	struct npu_event events[NPU_MAX_EVENTS];
-	uint64_t count;
 
-	if (read(device->vfio->irq_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return -errno;
 	for (int round = 0; round < DRAIN_ROUNDS; round++) {
 		int found = npu->ops->irq_collect(npu, events);
 		if (found < 0)
@@ -183,6 +180,23 @@ int device_drain(struct device *device)
 			if (error < 0)
 				return error;
 		}
+		/* The client need not wait for what the device says next. */
+		if (device->hooks && device->hooks->flush)
+			device->hooks->flush(device->user);
 	}
 	return npu->ops->irq_finish(npu);
+}
+
+int device_drain(struct device *device)
+{
+	bool was_pumping = device->pumping;
+	uint64_t count;
+
+	if (read(device->vfio->irq_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return -errno;
+	/* Sending may find a client gone, which ends its session: nothing is fed or recovered in the middle of this. */
+	device->pumping = true;
+	int error = collect_all(device);
+	device->pumping = was_pumping;
+	return error;
 }

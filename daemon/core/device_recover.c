@@ -62,8 +62,8 @@ void device_recover(struct device *device, enum recovery_rung from)
 	start_rung(device, recovery_begin(&device->recovery, device->npu->rungs, from));
 }
 
-static void finish_running(struct device *device, struct submission *submission,
-			   const struct submission_result *result, nsec_t now)
+static void finish_running(struct device *device, struct submission *submission, const struct submission_result *result,
+			   nsec_t now)
 {
 	struct host *host = device->host;
 
@@ -150,13 +150,10 @@ static void settle_rung(struct device *device)
 	device->chained = false;
 	device->redial = false;
 	if (work->was_reset) {
-		memset(device->slot_user, 0, sizeof(device->slot_user));
-		device->last_session = 0;
+		device_was_reset(device);
 		device->pool = work->make_pool;
-		if (device->attached) {
-			device->last_session = device->attached->id;
-			device->slot_user[device->attached->space.slot] = device->attached->id;
-		}
+		if (device->attached)
+			device_now_holds(device, device->attached);
 	}
 	device->state = DEV_READY;
 	judge(device, now);
@@ -178,8 +175,7 @@ static void drop_queue(struct device *device, nsec_t now)
 	struct host *host = device->host;
 
 	for (;;) {
-		struct sched_item *item =
-		    host->options.scheduler->pick_next(host->sched, device->index, 0, now.v);
+		struct sched_item *item = host->options.scheduler->pick_next(host->sched, device->index, 0, now.v);
 		if (!item)
 			return;
 		/* The next run of the same job takes its place: the loop ends when the waiting ones have ended too. */
@@ -187,14 +183,15 @@ static void drop_queue(struct device *device, nsec_t now)
 	}
 }
 
-void device_stop(struct device *device, enum device_state state, const char *reason)
+static void device_stop(struct device *device, enum device_state state, const char *reason)
 {
 	nsec_t now = clock_now();
 
 	device->state = state;
 	if (snprintf(device->reason, sizeof(device->reason), "%s", reason) < 0)
 		device->reason[0] = '\0';
-	log_event(LOG_LEVEL_ERROR, "device.stopped", LOG_STR("device", device->name), LOG_STR("reason", device->reason));
+	log_event(LOG_LEVEL_ERROR, "device.stopped", LOG_STR("device", device->name),
+		  LOG_STR("reason", device->reason));
 	judge(device, now);
 	drop_queue(device, now);
 	host_device_changed(device->host, device);

@@ -71,6 +71,19 @@ static int reset(struct device_work *work)
 	return error < 0 ? fail_at(work, "soft reset", error) : 0;
 }
 
+/* The cores may be idle a little before the task manager has parked behind the last chain. */
+int device_destroy_pool(struct npu_device *npu)
+{
+	struct timespec pause = {.tv_nsec = IDLE_POLL_NS};
+	int error = npu->ops->pool_destroy(npu);
+
+	for (int i = 0; i < IDLE_POLLS && error == -EBUSY; i++) {
+		nanosleep(&pause, NULL);
+		error = npu->ops->pool_destroy(npu);
+	}
+	return error;
+}
+
 /* Idle as the registers say, else abort, else reset; then the pool goes. */
 static int leave_pool(struct device_work *work)
 {
@@ -84,7 +97,7 @@ static int leave_pool(struct device_work *work)
 	int error = drain(work);
 	if (error < 0)
 		return fail_at(work, "interrupt drain", error);
-	error = idle == 1 ? npu->ops->pool_destroy(npu) : -EBUSY;
+	error = idle == 1 ? device_destroy_pool(npu) : -EBUSY;
 	if (error == 0 || error == -ENODEV)
 		return error < 0 ? fail_at(work, "pool destroy", error) : 0;
 	return reset(work);
@@ -132,6 +145,18 @@ static int map_all(struct device_work *work)
 	return 0;
 }
 
+static int scrub_gm(struct device_work *work)
+{
+	struct device *device = work->device;
+	int error = 0;
+
+	if (!device->scrubber)
+		error = scrubber_new(device->identity.gm_bytes, &device->scrubber);
+	if (error == 0)
+		error = scrubber_run(device);
+	return error < 0 ? fail_at(work, "scrub of global memory", error) : 0;
+}
+
 static int run_switch(struct device_work *work)
 {
 	struct npu_device *npu = work->device->npu;
@@ -141,6 +166,8 @@ static int run_switch(struct device_work *work)
 		error = reset(work);
 	if (error == 0)
 		error = unmap_all(work);
+	if (error == 0 && work->scrub_gm)
+		error = scrub_gm(work);
 	if (error == 0)
 		error = map_all(work);
 	if (error == 0 && work->make_pool) {

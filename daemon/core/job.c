@@ -148,8 +148,8 @@ static int resolve_gm(struct job *job, const struct job_v3 *description, struct 
 {
 	uint64_t gm_bytes = job->session->device->identity.gm_bytes;
 	uint64_t bytes = description->gm.bytes;
-	struct ref_rule rule = {.what = "gm", .align = NPUD_BUFFER_ALIGN, .bytes = bytes, .required = true,
-				.writable = true};
+	struct ref_rule rule = {
+	    .what = "gm", .align = NPUD_BUFFER_ALIGN, .bytes = bytes, .required = true, .writable = true};
 	struct buffer *buffer;
 
 	if (!description->has_gm)
@@ -220,7 +220,7 @@ int job_begin_v3(struct session *session, const struct job_v3 *description, stru
 	if (error < 0)
 		return fail_set(fail, -error, "job: no memory for the session's job arena");
 	error = job_new(session, sizeof(*job) + description->group_count * sizeof(struct v3_group), &job, fail);
-	if (error < 0)
+	if (error < 0 || !job)
 		return error;
 	job->group_count = description->group_count;
 	job->bss_count = description->bss_count;
@@ -313,7 +313,37 @@ int job_add_group(struct job *job, const struct job_group *group, struct fail *f
 	return 0;
 }
 
+struct job_mark job_mark(const struct job *job)
+{
+	return (struct job_mark){job->groups_added, job->print_groups, job->buffer_count};
+}
+
+void job_rollback(struct job *job, struct job_mark mark)
+{
+	job->groups_added = mark.groups_added;
+	job->print_groups = mark.print_groups;
+	while (job->buffer_count > mark.buffer_count) {
+		struct buffer *buffer = job->buffers[--job->buffer_count];
+		buffer->last_job = 0;
+		buffer_forget(buffer);
+	}
+}
+
 /* ------------------------------------------------------------------ commit */
+
+/* Between the number of a group's print area and its address. */
+static void place_prints(struct job *job, uint32_t stride, bool resolve)
+{
+	const struct address_space *space = &job->session->space;
+	uint32_t number = 0;
+
+	for (uint32_t i = 0; i < job->group_count; i++) {
+		if (job->groups[i].print.v == 0)
+			continue;
+		uint32_t at = job->print_offset + number++ * stride;
+		job->groups[i].print = resolve ? space_npu_addr(space, arena_iova(space, at)) : (npu_addr_t){number};
+	}
+}
 
 static int take_arena(struct job *job, uint32_t tecs, struct fail *fail)
 {
@@ -335,12 +365,6 @@ static int take_arena(struct job *job, uint32_t tecs, struct fail *fail)
 	job->arena_bytes = chain + print;
 	job->arena_offset = offset;
 	job->print_offset = offset + (uint32_t)chain;
-	for (uint32_t i = 0; i < job->group_count; i++) {
-		if (job->groups[i].print.v == 0)
-			continue;
-		uint64_t at = job->print_offset + (job->groups[i].print.v - 1) * print_stride;
-		job->groups[i].print = space_npu_addr(&session->space, arena_iova(&session->space, (uint32_t)at));
-	}
 	return 0;
 }
 
@@ -376,10 +400,12 @@ static int encode(struct job *job, struct fail *fail)
 	job->pristine = calloc(job->tcbs, ZY_TCB_BYTES);
 	if (!job->pristine)
 		return fail_set(fail, ENOMEM, "job: no memory");
+	place_prints(job, identity->tecs * (NPUD_MAX_PRINT_BYTES + 1), true);
 	error = v3_chain_encode(&description, arena_iova(&session->space, job->arena_offset), job->pristine);
-	if (error < 0)
-		return fail_set(fail, -error, "job 0x%" PRIx64 ": cannot be encoded for this device", job->handle);
-	return 0;
+	if (error == 0)
+		return 0;
+	place_prints(job, 0, false);
+	return fail_set(fail, -error, "job 0x%" PRIx64 ": cannot be encoded for this device", job->handle);
 }
 
 static void unencode(struct job *job)
@@ -406,7 +432,6 @@ int job_commit(struct job *job, struct fail *fail)
 	uint64_t before = job->heap_bytes;
 	int error = encode(job, fail);
 	if (error < 0) {
-		/* A failed commit leaves a job that can only be destroyed. */
 		unencode(job);
 		if (job->heap_bytes > before)
 			uncharge_heap(job, job->heap_bytes - before);
@@ -458,8 +483,7 @@ npu_addr_t job_last_tcb(const struct job *job)
 
 int64_t job_tcb_index(const struct job *job, uint32_t pointer)
 {
-	uint32_t first =
-	    space_npu_addr(&job->session->space, arena_iova(&job->session->space, job->arena_offset)).v;
+	uint32_t first = space_npu_addr(&job->session->space, arena_iova(&job->session->space, job->arena_offset)).v;
 
 	if (pointer < first || pointer - first >= job->tcbs * ZY_TCB_BYTES || (pointer - first) % ZY_TCB_BYTES)
 		return -1;

@@ -87,6 +87,17 @@ int job_begin_v3(struct session *session, const struct job_v3 *description, stru
 /* Buffers the program reaches that no group names. */
 int job_add_use(struct job *job, const struct job_ref *ref, const char *what, struct fail *fail);
 int job_add_group(struct job *job, const struct job_group *group, struct fail *fail);
+
+/* What a description can go back to, so that a frame is taken whole or not at all. */
+struct job_mark {
+	uint32_t groups_added;
+	uint32_t print_groups;
+	uint32_t buffer_count;
+};
+struct job_mark job_mark(const struct job *job);
+void job_rollback(struct job *job, struct job_mark mark);
+
+/* A commit that fails leaves the job open, as it was. */
 int job_commit(struct job *job, struct fail *fail);
 /* -EBUSY while a submission has not ended. */
 int job_destroy(struct job *job, struct fail *fail);

@@ -202,8 +202,7 @@ static int check_submit(struct session *session, const struct job *job, uint64_t
 
 static struct submission *take_submission(struct session *session)
 {
-	struct submission *submission =
-	    list_entry(list_first(&session->free_submissions), struct submission, link);
+	struct submission *submission = list_entry(list_first(&session->free_submissions), struct submission, link);
 
 	list_remove(&submission->link);
 	submission->generation++;
@@ -295,8 +294,7 @@ void session_push_print(struct session *session, uint64_t submission, uint32_t g
 		session->prints_dropped++;
 		return;
 	}
-	struct session_print *print =
-	    &session->prints[(session->print_first + session->print_count) % SESSION_PRINTS];
+	struct session_print *print = &session->prints[(session->print_first + session->print_count) % SESSION_PRINTS];
 	print->submission = submission;
 	print->group = group;
 	print->task = task;
@@ -332,6 +330,8 @@ void session_pop_event(struct session *session, const struct session_event *even
 		session->print_count--;
 		break;
 	case EVENT_DONE:
+		if (!first)
+			break;
 		list_remove(first);
 		list_entry(first, struct submission, link)->state = SUBMISSION_FREE;
 		list_append(&session->free_submissions, first);

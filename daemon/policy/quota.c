@@ -20,8 +20,8 @@ int quota_charge(struct quota *quota, enum quota_resource resource, uint64_t amo
 		if (q->used[resource] <= q->maximum[resource] && amount <= q->maximum[resource] - q->used[resource])
 			continue;
 		if (violation)
-			*violation = (struct quota_violation){q->owner, resource, q->used[resource],
-							      q->maximum[resource]};
+			*violation =
+			    (struct quota_violation){q->owner, resource, q->used[resource], q->maximum[resource]};
 		return -EDQUOT;
 	}
 	for (struct quota *q = quota; q; q = q->parent)

@@ -34,12 +34,10 @@ struct quota_violation {
 	uint64_t maximum;
 };
 
-void quota_init(struct quota *quota, const char *owner, struct quota *parent,
-		const uint64_t maximum[QUOTA_RESOURCES]);
+void quota_init(struct quota *quota, const char *owner, struct quota *parent, const uint64_t maximum[QUOTA_RESOURCES]);
 
 /* -EDQUOT and `violation` (may be NULL) if an owner would exceed its maximum: then nothing is charged. */
-int quota_charge(struct quota *quota, enum quota_resource resource, uint64_t amount,
-		 struct quota_violation *violation);
+int quota_charge(struct quota *quota, enum quota_resource resource, uint64_t amount, struct quota_violation *violation);
 
 /* Returns what was charged. Returning more than was charged is a bug: the counter stops at 0 and false comes back. */
 bool quota_release(struct quota *quota, enum quota_resource resource, uint64_t amount);

@@ -65,12 +65,14 @@ static int reset(struct vfio_device *device)
 static void close_device(struct vfio_device *device)
 {
 	struct vfu *vfu = (struct vfu *)device;
-	const int fds[] = {vfu->fd, vfu->twin, device->irq_fd, device->life_fd};
 
 	vfu_dma_free(vfu);
-	for (unsigned i = 0; i < sizeof(fds) / sizeof(*fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	vfu_stream_close(&vfu->main);
+	vfu_stream_close(&vfu->twin);
+	if (device->irq_fd >= 0)
+		close(device->irq_fd);
+	if (device->life_fd >= 0)
+		close(device->life_fd);
 	free(vfu);
 }
 
@@ -91,7 +93,7 @@ static int life_open(struct vfu *vfu, struct vfu_why why)
 	struct epoll_event event = {.events = EPOLLRDHUP};
 
 	vfu->base.life_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (vfu->base.life_fd < 0 || epoll_ctl(vfu->base.life_fd, EPOLL_CTL_ADD, vfu->fd, &event))
+	if (vfu->base.life_fd < 0 || epoll_ctl(vfu->base.life_fd, EPOLL_CTL_ADD, vfu->main.fd, &event))
 		return vfu_fail(why, -errno, "cannot watch the connection: %m");
 	return 0;
 }
@@ -120,10 +122,11 @@ int vfio_user_open(const char *path, const struct vfio_user_options *options, st
 	if (!vfu)
 		return vfu_fail(reason, -ENOMEM, "%s: out of memory", path);
 	vfu->base = (struct vfio_device){.ops = &vfio_user_ops, .irq_fd = -1, .life_fd = -1};
-	vfu->fd = -1;
-	vfu->twin = -1;
+	vfu->main.fd = -1;
+	vfu->twin.fd = -1;
 	vfu->deadline_ns = deadline;
-	int rc = vfu_connect(path, options && options->connect_ns ? options->connect_ns : deadline, &vfu->fd, reason);
+	int rc =
+	    vfu_connect(path, options && options->connect_ns ? options->connect_ns : deadline, &vfu->main.fd, reason);
 	if (rc == 0)
 		rc = open_connected(vfu, reason);
 	if (rc) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Insides of the vfio-user client, shared by its files: vfu_rpc.c (framing, deadlines, server requests), vfu_dma.c (the
- * map table), vfu_setup.c (handshake), vfu_irq.c (interrupt), vfio_user.c (the ops table).
+ * Insides of the vfio-user client, shared by its files: vfu_stream.c (bytes in), vfu_rpc.c (frames, server requests),
+ * vfu_dma.c (the map table), vfu_setup.c (handshake), vfu_irq.c (interrupt), vfio_user.c (the ops table).
  */
 #ifndef NPUD_VFIO_VFU_H
 #define NPUD_VFIO_VFU_H
@@ -24,6 +24,7 @@ struct vfu_access {
 };
 _Static_assert(offsetof(struct vfu_access, data) == sizeof(struct vfu_region_access), "access with data");
 
+struct pollfd;
 struct vfu_file; /* a memory file that live mappings name */
 
 struct vfu_map {
@@ -34,10 +35,20 @@ struct vfu_map {
 	struct vfu_file *file;
 };
 
+/* A received byte stream. What one system call brings beyond a message waits here. */
+struct vfu_stream {
+	int fd;
+	uint32_t start;
+	uint32_t end;
+	uint8_t data[512];
+	int fds[VFU_MAX_MSG_FDS]; /* that came with what is here */
+	unsigned fd_count;
+};
+
 struct vfu {
 	struct vfio_device base;
-	int fd;
-	int twin; /* the server's requests come here, -1 if they share `fd` */
+	struct vfu_stream main;
+	struct vfu_stream twin; /* the server's requests; fd -1 if they share `main` */
 	bool gone;
 	bool has_reset;
 	bool intx; /* level interrupt that masks itself: unmask after use */
@@ -67,6 +78,22 @@ struct vfu_call {
 	unsigned reply_fd_count; /* the caller's to close */
 };
 
+/* vfu_stream.c */
+
+static inline uint32_t vfu_buffered(const struct vfu_stream *stream)
+{
+	return stream->end - stream->start;
+}
+nsec_t vfu_now(void);
+/* 0, -ETIMEDOUT; revents are left in fds. */
+int vfu_wait(struct pollfd *fds, unsigned count, nsec_t deadline);
+/* One attempt to have more buffered, without waiting. -EAGAIN if nothing came. */
+int vfu_stream_try(struct vfu_stream *stream);
+int vfu_stream_read(struct vfu_stream *stream, void *data, size_t bytes, nsec_t deadline);
+/* Descriptors of the message that was read: into fds (the caller's then) or closed. */
+unsigned vfu_stream_take_fds(struct vfu_stream *stream, int fds[VFU_MAX_MSG_FDS]);
+void vfu_stream_close(struct vfu_stream *stream);
+
 /* vfu_rpc.c */
 
 /* Send and wait for the reply. -errno as the server reported it (never -ENODEV), -ENODEV: the device is gone. */
@@ -80,7 +107,6 @@ int vfu_post(struct vfu *vfu, uint16_t command, const void *payload, uint32_t by
 /* The stream is lost: no later call touches the socket. Returns -ENODEV. */
 int vfu_lose(struct vfu *vfu);
 void vfu_close_fds(const int *fds, unsigned count);
-nsec_t vfu_now(void);
 
 /* vfu_dma.c */
 int vfu_dma_map(struct vfio_device *device, int fd, uint64_t offset, iova_t iova, uint64_t bytes, unsigned prot);

@@ -9,16 +9,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-nsec_t vfu_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (nsec_t){(uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec};
-}
 
 void vfu_close_fds(const int *fds, unsigned count)
 {
@@ -31,35 +22,17 @@ int vfu_lose(struct vfu *vfu)
 	if (!vfu->gone) {
 		vfu->gone = true;
 		/* The server unmaps everything when the connection ends; life_fd wakes our owner. */
-		shutdown(vfu->fd, SHUT_RDWR);
-		if (vfu->twin >= 0)
-			shutdown(vfu->twin, SHUT_RDWR);
+		shutdown(vfu->main.fd, SHUT_RDWR);
+		if (vfu->twin.fd >= 0)
+			shutdown(vfu->twin.fd, SHUT_RDWR);
 	}
 	return -ENODEV;
 }
 
-/* Waits for any of the events; 0, or -ETIMEDOUT. revents are left in fds. */
-static int wait_until(struct pollfd *fds, nfds_t count, nsec_t deadline)
+/* Where the server's own requests come. */
+static struct vfu_stream *requests_of(struct vfu *vfu)
 {
-	for (;;) {
-		uint64_t left = nsec_since(deadline, vfu_now());
-		struct timespec timeout = {(time_t)(left / 1000000000ull), (long)(left % 1000000000ull)};
-
-		if (left == 0)
-			return -ETIMEDOUT;
-		int n = ppoll(fds, count, &timeout, NULL);
-		if (n > 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-	}
-}
-
-static int wait_one(int fd, short events, nsec_t deadline)
-{
-	struct pollfd pollfd = {.fd = fd, .events = events};
-
-	return wait_until(&pollfd, 1, deadline);
+	return vfu->twin.fd >= 0 ? &vfu->twin : &vfu->main;
 }
 
 /* ------------------------------------------------------------------ sending */
@@ -77,7 +50,7 @@ static void iov_advance(struct msghdr *msg, size_t done)
 	}
 }
 
-static int serve_pending(struct vfu *vfu, int fd, nsec_t deadline);
+static int serve_pending(struct vfu *vfu, struct vfu_stream *stream, nsec_t deadline);
 
 /*
  * Send a whole message. Descriptors go with the first byte only. `serve`: the peer may be blocked on a request of its
@@ -99,10 +72,11 @@ static int send_all(struct vfu *vfu, int fd, struct msghdr *msg, nsec_t deadline
 			continue;
 		if (n < 0 && errno != EAGAIN)
 			return -errno;
-		int requests = vfu->twin >= 0 ? vfu->twin : vfu->fd;
-		struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = requests, .events = POLLIN}};
-		int rc = wait_until(fds, serve ? 2 : 1, deadline);
-		if (rc == 0 && serve && fds[1].revents)
+		struct vfu_stream *requests = requests_of(vfu);
+		struct pollfd fds[] = {{.fd = fd, .events = POLLOUT}, {.fd = requests->fd, .events = POLLIN}};
+		bool pending = serve && vfu_buffered(requests) > 0;
+		int rc = pending ? 0 : vfu_wait(fds, serve ? 2 : 1, deadline);
+		if (rc == 0 && serve && (pending || fds[1].revents))
 			rc = serve_pending(vfu, requests, deadline);
 		if (rc)
 			return rc;
@@ -143,87 +117,17 @@ static int send_command(struct vfu *vfu, const struct vfu_call *call, uint16_t i
 		iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)call->tail, call->tail_bytes};
 	if (call->fd >= 0)
 		attach_fd(&msg, &control, call->fd);
-	return send_all(vfu, vfu->fd, &msg, deadline, true);
+	return send_all(vfu, vfu->main.fd, &msg, deadline, true);
 }
 
 /* ------------------------------------------------------------------ receiving */
 
-static int recv_exact(int fd, void *data, size_t bytes, nsec_t deadline)
+static int recv_header(struct vfu_stream *stream, struct vfu_header *header, nsec_t deadline)
 {
-	uint8_t *at = data;
+	int rc = vfu_stream_read(stream, header, sizeof(*header), deadline);
 
-	while (bytes > 0) {
-		ssize_t n = recv(fd, at, bytes, MSG_DONTWAIT);
-
-		if (n == 0)
-			return -EPIPE;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN)
-			return -errno;
-		if (n < 0) {
-			int rc = wait_one(fd, POLLIN, deadline);
-
-			if (rc)
-				return rc;
-			continue;
-		}
-		at += n;
-		bytes -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Takes every descriptor out of a control message; what does not fit has been closed by the kernel (MSG_CTRUNC). */
-static unsigned collect_fds(struct msghdr *msg, int fds[VFU_MAX_MSG_FDS])
-{
-	unsigned count = 0;
-
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
-			if (count < VFU_MAX_MSG_FDS)
-				fds[count++] = fd;
-			else
-				close(fd);
-		}
-	}
-	return count;
-}
-
-/* The 16 header bytes and the descriptors that came with them. On failure no descriptor is left open. */
-static int recv_header(int fd, struct vfu_header *header, int fds[VFU_MAX_MSG_FDS], unsigned *fd_count, nsec_t deadline)
-{
-	union fd_control control;
-	struct iovec iov = {header, sizeof(*header)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	for (;;) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
-		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		if (n >= 0)
-			break;
-		if (errno != EINTR && errno != EAGAIN)
-			return -errno;
-		int rc = errno == EAGAIN ? wait_one(fd, POLLIN, deadline) : 0;
-		if (rc)
-			return rc;
-	}
-	*fd_count = collect_fds(&msg, fds);
-	int rc = n == 0 ? -EPIPE : msg.msg_flags & MSG_CTRUNC ? -EPROTO : 0;
-	if (rc == 0)
-		rc = recv_exact(fd, (uint8_t *)header + n, sizeof(*header) - (size_t)n, deadline);
 	if (rc == 0 && (header->size < sizeof(*header) || header->size - sizeof(*header) > VFU_BODY_BYTES))
 		rc = -EPROTO;
-	if (rc)
-		vfu_close_fds(fds, *fd_count);
 	return rc;
 }
 
@@ -274,80 +178,85 @@ static int run_request(struct vfu *vfu, const struct vfu_header *header, uint32_
 	return vfu_dma_access(vfu, access.address, access.count, VFIO_WRITE, vfu->request + sizeof(access));
 }
 
-/* Body and answer of a server request whose header was read. */
-static int serve(struct vfu *vfu, int fd, const struct vfu_header *header, nsec_t deadline)
+/* Body and answer of a server request whose header was read. No request of ours carries descriptors. */
+static int serve(struct vfu *vfu, struct vfu_stream *stream, const struct vfu_header *header, nsec_t deadline)
 {
 	uint32_t bytes = header->size - (uint32_t)sizeof(*header), reply_bytes = 0;
-	int rc = recv_exact(fd, vfu->request, bytes, deadline);
+	int rc = vfu_stream_read(stream, vfu->request, bytes, deadline);
 
+	(void)vfu_stream_take_fds(stream, NULL);
 	if (rc)
 		return rc;
 	int error = run_request(vfu, header, bytes, &reply_bytes);
-	return answer(vfu, fd, header, error, reply_bytes, deadline);
+	return answer(vfu, stream->fd, header, error, reply_bytes, deadline);
 }
 
-/* A readable socket while no reply can be on its way: it has to be a request. */
-static int serve_pending(struct vfu *vfu, int fd, nsec_t deadline)
+/* Something to read while no reply can be on its way: it has to be a request. */
+static int serve_pending(struct vfu *vfu, struct vfu_stream *stream, nsec_t deadline)
 {
 	struct vfu_header header;
-	int fds[VFU_MAX_MSG_FDS];
-	unsigned fd_count = 0;
-	int rc = recv_header(fd, &header, fds, &fd_count, deadline);
+	int rc = recv_header(stream, &header, deadline);
 
-	if (rc)
-		return rc;
-	vfu_close_fds(fds, fd_count);
-	if ((header.flags & VFU_FLAG_TYPE_MASK) != VFU_FLAG_COMMAND)
-		return -EPROTO;
-	return serve(vfu, fd, &header, deadline);
+	if (rc == 0 && (header.flags & VFU_FLAG_TYPE_MASK) != VFU_FLAG_COMMAND)
+		rc = -EPROTO;
+	return rc ? rc : serve(vfu, stream, &header, deadline);
 }
 
 /* ------------------------------------------------------------------ calls */
 
-/* Waits until `fd` has something, serving requests on the twin socket meanwhile. */
+/*
+ * Waits until the main stream has something. The twin goes first: a server whose replies are always there at once would
+ * never be answered otherwise. The deadline bounds both.
+ */
 static int wait_reply(struct vfu *vfu, nsec_t deadline)
 {
-	struct pollfd fds[] = {{.fd = vfu->fd, .events = POLLIN}, {.fd = vfu->twin, .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = vfu->main.fd, .events = POLLIN}, {.fd = vfu->twin.fd, .events = POLLIN}};
 
-	for (;;) {
-		int rc = wait_until(fds, 2, deadline);
+	while (vfu_buffered(&vfu->main) == 0) {
+		int rc = vfu_buffered(&vfu->twin) > 0 ? 0 : vfu_wait(fds, 2, deadline);
 
-		if (rc || fds[0].revents)
+		if (rc == 0 && (vfu_buffered(&vfu->twin) > 0 || fds[1].revents))
+			rc = serve_pending(vfu, &vfu->twin, deadline);
+		else if (rc == 0)
+			rc = vfu_stream_try(&vfu->main);
+		if (rc && rc != -EAGAIN)
 			return rc;
-		rc = serve_pending(vfu, vfu->twin, deadline);
-		if (rc)
-			return rc;
+		if (nsec_since(deadline, vfu_now()) == 0)
+			return -ETIMEDOUT;
 	}
+	return 0;
 }
 
 /* Reads frames until the reply to `id` is complete; its body is in vfu->reply. */
 static int recv_reply(struct vfu *vfu, struct vfu_call *call, uint16_t id, struct vfu_header *header, nsec_t deadline)
 {
-	for (;;) {
-		int rc = wait_reply(vfu, deadline);
+	struct vfu_stream *stream = &vfu->main;
+	int rc;
 
+	for (;;) {
+		rc = wait_reply(vfu, deadline);
 		if (rc == 0)
-			rc = recv_header(vfu->fd, header, call->reply_fds, &call->reply_fd_count, deadline);
+			rc = recv_header(stream, header, deadline);
+		if (rc || (header->flags & VFU_FLAG_TYPE_MASK) != VFU_FLAG_COMMAND)
+			break;
+		rc = serve(vfu, stream, header, deadline);
+		if (rc == 0 && nsec_since(deadline, vfu_now()) == 0)
+			rc = -ETIMEDOUT; /* requests without end are no reply */
 		if (rc)
-			return rc;
-		uint32_t type = header->flags & VFU_FLAG_TYPE_MASK;
-		if (type == VFU_FLAG_COMMAND) {
-			vfu_close_fds(call->reply_fds, call->reply_fd_count);
-			rc = serve(vfu, vfu->fd, header, deadline);
-			if (rc)
-				return rc;
-			continue;
-		}
-		call->reply_bytes = header->size - (uint32_t)sizeof(*header);
-		rc = type == VFU_FLAG_REPLY && header->id == id && header->command == call->command ? 0 : -EPROTO;
-		if (rc == 0)
-			rc = recv_exact(vfu->fd, vfu->reply, call->reply_bytes, deadline);
-		if (rc || header->flags & VFU_FLAG_ERROR) {
-			vfu_close_fds(call->reply_fds, call->reply_fd_count);
-			call->reply_fd_count = 0;
-		}
-		return rc;
+			break;
 	}
+	if (rc == 0 && ((header->flags & VFU_FLAG_TYPE_MASK) != VFU_FLAG_REPLY || header->id != id ||
+			header->command != call->command))
+		rc = -EPROTO;
+	if (rc)
+		return rc;
+	call->reply_bytes = header->size - (uint32_t)sizeof(*header);
+	rc = vfu_stream_read(stream, vfu->reply, call->reply_bytes, deadline);
+	if (rc == 0 && !(header->flags & VFU_FLAG_ERROR))
+		call->reply_fd_count = vfu_stream_take_fds(stream, call->reply_fds);
+	else
+		(void)vfu_stream_take_fds(stream, NULL);
+	return rc;
 }
 
 /* An error reply may carry 0 or nonsense; ENODEV is ours alone to say. */
@@ -368,10 +277,8 @@ int vfu_call(struct vfu *vfu, struct vfu_call *call)
 	int rc = send_command(vfu, call, id, 0, deadline);
 	if (rc == 0)
 		rc = recv_reply(vfu, call, id, &header, deadline);
-	if (rc) {
-		call->reply_fd_count = 0;
+	if (rc)
 		return vfu_lose(vfu);
-	}
 	return header.flags & VFU_FLAG_ERROR ? server_error(header.error) : 0;
 }
 

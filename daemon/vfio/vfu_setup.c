@@ -6,7 +6,6 @@
 #include "daemon/vfio/vfu.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,7 +67,7 @@ int vfu_connect(const char *path, uint64_t deadline_ns, int *out, struct vfu_why
 	if (timeout.tv_sec == 0 && timeout.tv_usec == 0)
 		timeout.tv_usec = 1;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ||
-	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) || fcntl(fd, F_SETFL, O_NONBLOCK))
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return connect_error(fd, path, why);
 	*out = fd;
 	return 0;
@@ -180,13 +179,10 @@ int vfu_handshake(struct vfu *vfu, struct vfu_why why)
 	rc = version_check(vfu, &call, &twin, why);
 	for (unsigned i = 0; i < call.reply_fd_count; i++) {
 		if (rc == 0 && (int)i == twin)
-			vfu->twin = call.reply_fds[i];
+			vfu->twin.fd = call.reply_fds[i];
 		else
 			close(call.reply_fds[i]);
 	}
-	/* Its flags belong to the open file, which the server made: do not count on them. */
-	if (rc == 0 && vfu->twin >= 0 && fcntl(vfu->twin, F_SETFL, O_NONBLOCK))
-		rc = vfu_fail(why, -errno, "VERSION: twin socket: %m");
 	return rc;
 }
 

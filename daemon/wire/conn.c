@@ -88,8 +88,8 @@ static int handle_frame(struct conn *conn, struct frame *frame)
 	request.fail.text[0] = '\0';
 	request.fail.limit = NULL;
 	npud__reply__init(&request.reply);
-	int error = unpack_request(server_unpacker(conn->server), frame->data, frame->bytes, &request.message,
-				   &request.fail);
+	int error =
+	    unpack_request(server_unpacker(conn->server), frame->data, frame->bytes, &request.message, &request.fail);
 	uint32_t serial = error < 0 ? 0 : request.message->serial;
 	if (error == 0)
 		error = request_dispatch(&request);

@@ -82,6 +82,9 @@ int handle_job_groups(struct request *request)
 	struct job *job;
 
 	int error = job_find(request->conn->session, groups->job, &job, &request->fail);
+	if (error < 0)
+		return error;
+	struct job_mark before = job_mark(job);
 	for (size_t i = 0; error == 0 && i < groups->n_uses; i++) {
 		struct job_ref ref = {.present = true, .handle = groups->uses[i]};
 		error = job_add_use(job, &ref, "uses", &request->fail);
@@ -91,7 +94,11 @@ int handle_job_groups(struct request *request)
 		to_group(groups->groups[i], &group);
 		error = job_add_group(job, &group, &request->fail);
 	}
-	return error < 0 ? error : reply_empty(request);
+	if (error < 0) {
+		job_rollback(job, before);
+		return error;
+	}
+	return reply_empty(request);
 }
 
 int handle_job_commit(struct request *request)

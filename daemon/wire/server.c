@@ -23,7 +23,7 @@
 #define WHY_BYTES 256
 #define BACKLOG 128
 #define ACCEPTS_PER_TURN 16
-#define RESUME_MS 100
+#define RESUME_US 100000L
 
 struct server {
 	struct event_base *base;
@@ -88,13 +88,10 @@ void server_mark_dirty(struct conn *conn)
 	event_active(&server->flush, EV_TIMEOUT, 0);
 }
 
-static void on_flush(evutil_socket_t fd, short what, void *arg)
+void server_flush(struct server *server)
 {
-	struct server *server = arg;
 	struct list batch;
 
-	(void)fd;
-	(void)what;
 	/* What closing one connection makes ready waits for the next turn. */
 	list_init(&batch);
 	list_splice(&batch, &server->dirty);
@@ -103,6 +100,13 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 		list_remove(&conn->dirty);
 		conn_pump(conn);
 	}
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	server_flush(arg);
 }
 
 /* ------------------------------------------------------------------ accept */
@@ -143,7 +147,7 @@ static bool may_connect(struct server *server, uid_t uid)
 
 static void admit(struct server *server, int fd)
 {
-	struct session_identity identity;
+	struct session_identity identity = {0};
 
 	if (peer_identity(fd, &identity) < 0) {
 		close(fd);
@@ -162,7 +166,7 @@ static void admit(struct server *server, int fd)
 
 static void on_accept(evutil_socket_t listener, short what, void *arg)
 {
-	static const struct timeval pause = {0, RESUME_MS * 1000};
+	static const struct timeval pause = {0, RESUME_US};
 	struct server *server = arg;
 
 	(void)what;

@@ -37,6 +37,8 @@ const struct server_options *server_settings(const struct server *server);
 void server_add(struct server *server, struct conn *conn);
 /* After a connection ended. */
 void server_removed(struct server *server);
+/* Send what is waiting now instead of at the end of the current callback. May end connections. */
+void server_flush(struct server *server);
 /* This connection has events to send; done at the end of the current callback. */
 void server_mark_dirty(struct conn *conn);
 

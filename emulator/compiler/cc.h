@@ -155,6 +155,13 @@ struct cc {
 	struct npucc_stats stats;
 };
 
+/* ------------------------------------------------------------------ a compilation (compile.c) */
+
+void cc_open(struct cc *cc, const struct npucc_options *options);
+/* From the file to planned instructions; look at cc->status. */
+void cc_build(struct cc *cc, const void *model, size_t bytes);
+void cc_close(struct cc *cc);
+
 /* ------------------------------------------------------------------ errors (error.c) */
 
 static inline bool cc_failed(const struct cc *cc)
@@ -220,11 +227,12 @@ bool view_rebase(const struct view *v, const struct view *through, const struct 
 /* ------------------------------------------------------------------ emission (emit.c) */
 
 struct storage *storage_new(struct cc *cc, enum storage_kind kind, uint64_t bytes);
-/* A fresh tensor. If all `n` inputs are constants (and there are any), it is one too. Layout follows `like` if not NULL. */
+/* A fresh tensor. If all `n` inputs are constants (and there are any), it is one too. Layout follows `like` if not
+ * NULL. */
 struct view tensor_new(struct cc *cc, uint32_t dtype, uint32_t rank, const uint32_t *dims, const struct view *like,
 		       const struct view *inputs, uint32_t n);
-struct view tensor_new_ordered(struct cc *cc, uint32_t dtype, uint32_t rank, const uint32_t *dims, const uint32_t *order,
-			       const struct view *inputs, uint32_t n);
+struct view tensor_new_ordered(struct cc *cc, uint32_t dtype, uint32_t rank, const uint32_t *dims,
+			       const uint32_t *order, const struct view *inputs, uint32_t n);
 struct view tensor_const(struct cc *cc, uint32_t dtype, uint32_t rank, const uint32_t *dims); /* zeroed data */
 struct view const_f32(struct cc *cc, float value); /* rank 0 */
 struct view const_i64(struct cc *cc, int64_t value);

@@ -39,7 +39,8 @@ struct view emit_unary(struct cc *cc, uint32_t fn, float alpha, float beta, cons
 	return out;
 }
 
-/* The operand whose layout an elementwise result follows: the first that is not broadcast, variables before constants. */
+/* The operand whose layout an elementwise result follows: the first that is not broadcast, variables before constants.
+ */
 static const struct view *layout_of(const struct view *ops, uint32_t n, uint32_t rank, const uint32_t *dims)
 {
 	const struct view *best = NULL;

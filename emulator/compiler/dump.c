@@ -5,11 +5,32 @@
 
 static const char *op_name(uint32_t op)
 {
-	static const char *const names[] = {
-	    "none",	"copy",	      "fill",		 "unary",	     "binary",	  "select",	"conv",
-	    "conv_transpose", "pool", "matmul",	 "reduce",	     "arg_reduce", "softmax",	"resize",
-	    "gather",	"slice",      "pad",		 "lrn",		     "cumsum",	  "topk",	"gather_elements",
-	    "scatter_elements", "gather_nd", "scatter_nd", "one_hot", "trilu"};
+	static const char *const names[] = {"none",
+					    "copy",
+					    "fill",
+					    "unary",
+					    "binary",
+					    "select",
+					    "conv",
+					    "conv_transpose",
+					    "pool",
+					    "matmul",
+					    "reduce",
+					    "arg_reduce",
+					    "softmax",
+					    "resize",
+					    "gather",
+					    "slice",
+					    "pad",
+					    "lrn",
+					    "cumsum",
+					    "topk",
+					    "gather_elements",
+					    "scatter_elements",
+					    "gather_nd",
+					    "scatter_nd",
+					    "one_hot",
+					    "trilu"};
 
 	return op < sizeof(names) / sizeof(names[0]) ? names[op] : "?";
 }

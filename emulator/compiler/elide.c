@@ -36,7 +36,8 @@ static bool can_move(const struct cc *cc, const struct insn *copy)
 				continue;
 			if (!view_rebase(&insn->v[k], &copy->v[1], &copy->v[0], &moved))
 				return false;
-			if (insn->macs > LAYOUT_MATTERS_MACS && insn_writes(insn, k) && !same_order(&insn->v[k], &moved))
+			if (insn->macs > LAYOUT_MATTERS_MACS && insn_writes(insn, k) &&
+			    !same_order(&insn->v[k], &moved))
 				return false;
 		}
 	}

@@ -72,7 +72,8 @@ static struct view tensor_make(struct cc *cc, enum storage_kind kind, uint32_t d
 	if (!tensor_size(cc, dtype, rank, dims, &bytes))
 		return (struct view){0};
 	v.st = storage_new(cc, kind, bytes);
-	memcpy(v.dims, dims, rank * sizeof(*dims));
+	if (rank)
+		memcpy(v.dims, dims, rank * sizeof(*dims));
 	if (order)
 		dims_ordered(rank, dims, order, v.strides);
 	else
@@ -125,7 +126,7 @@ struct view const_f32(struct cc *cc, float value)
 {
 	struct view v = tensor_const(cc, ZY_DATA_F32, 0, NULL);
 
-	if (!cc_failed(cc))
+	if (v.st)
 		memcpy(v.st->data, &value, sizeof(value));
 	return v;
 }
@@ -134,7 +135,7 @@ struct view const_i64(struct cc *cc, int64_t value)
 {
 	struct view v = tensor_const(cc, ZY_DATA_S64, 0, NULL);
 
-	if (!cc_failed(cc))
+	if (v.st)
 		memcpy(v.st->data, &value, sizeof(value));
 	return v;
 }
@@ -148,7 +149,7 @@ struct view const_of(struct cc *cc, uint32_t dtype, double value)
 	if (dtype == ZY_DATA_S64)
 		return const_i64(cc, (int64_t)value);
 	v = tensor_const(cc, ZY_DATA_F64, 0, NULL);
-	if (cc_failed(cc))
+	if (!v.st)
 		return v;
 	memcpy(v.st->data, &value, sizeof(value));
 	return emit_cast(cc, &v, dtype);
@@ -175,7 +176,7 @@ struct insn *emit(struct cc *cc, uint32_t op, uint32_t outs, const struct view *
 {
 	struct insn insn = {.op = op, .count = count, .outs = outs, .split = ISA_SPLIT_NONE};
 
-	if (cc_failed(cc))
+	if (cc_failed(cc) || !view_present(&v[0]))
 		return NULL;
 	while (count > outs && !view_present(&v[count - 1]))
 		count--;
@@ -208,7 +209,7 @@ struct insn *emit(struct cc *cc, uint32_t op, uint32_t outs, const struct view *
 
 void emit_copy(struct cc *cc, const struct view *to, const struct view *from)
 {
-	if (cc_failed(cc))
+	if (cc_failed(cc) || !view_present(to))
 		return;
 	if (view_const(from) && view_is_splat(from) && from->dtype == to->dtype && to->st->kind != ST_CONST) {
 		struct isa_fill_params fill = {0};

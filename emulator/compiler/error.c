@@ -9,7 +9,7 @@
 /* Model text goes to a terminal: printable ASCII only, and never the whole of a long name. */
 static void text_append(char *text, size_t *used, size_t room, const char *from, size_t max)
 {
-	for (size_t i = 0; from[i] && i < max && *used + 1 < room; i++) {
+	for (size_t i = 0; i < max && from[i] && *used + 1 < room; i++) {
 		char c = from[i];
 		text[(*used)++] = c >= 0x20 && c < 0x7f ? c : '?';
 	}
@@ -80,8 +80,8 @@ void *cc_alloc(struct cc *cc, size_t count, size_t size)
 
 const char *cc_type_name(uint32_t dtype)
 {
-	static const char *const names[] = {"none", "bool", "u8", "s8", "u16", "s16", "u32",
-					    "s32", "u64", "s64", "f16", "f32", "f64", "bf16"};
+	static const char *const names[] = {"none", "bool", "u8",  "s8",  "u16", "s16", "u32",
+					    "s32",  "u64",  "s64", "f16", "f32", "f64", "bf16"};
 
 	return dtype < sizeof(names) / sizeof(names[0]) ? names[dtype] : "?";
 }

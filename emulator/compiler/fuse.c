@@ -57,8 +57,7 @@ static bool fuse_unary(struct cc *cc, struct insn *user)
 	struct isa_activation *activation = maker ? activation_of(maker) : NULL;
 	struct view out;
 
-	if (!activation || activation->fn != ISA_U_NONE ||
-	    !view_rebase(&maker->v[0], &user->v[1], &user->v[0], &out))
+	if (!activation || activation->fn != ISA_U_NONE || !view_rebase(&maker->v[0], &user->v[1], &user->v[0], &out))
 		return false;
 	*activation = user->params.unary.fn;
 	take_over(cc, maker, user, &out);

@@ -18,8 +18,7 @@ static void read_opset(struct cc *cc, const Onnx__ModelProto *model)
 		if (set->version < 1)
 			cc_bad(cc, "operator set version %lld", (long long)set->version);
 		else if (set->version > MAX_OPSET)
-			cc_unsupported(cc, "operator set version %lld: at most %d", (long long)set->version,
-				       MAX_OPSET);
+			cc_unsupported(cc, "operator set version %lld: at most %d", (long long)set->version, MAX_OPSET);
 	}
 }
 

@@ -5,10 +5,9 @@
 #include <string.h>
 
 static const struct operator_row *const tables[] = {
-    operators_elementwise, operators_shape,  operators_slice,  operators_conv,      operators_pool,
-    operators_matmul,      operators_norm,   operators_reduce, operators_index,     operators_resize,
-    operators_loss,        operators_quantized, operators_recurrent, operators_signal,
-};
+    operators_elementwise, operators_shape,  operators_slice,  operators_conv,   operators_pool, operators_matmul,
+    operators_norm,        operators_reduce, operators_index,  operators_resize, operators_loss, operators_quantized,
+    operators_recurrent,   operators_signal, operators_einsum, operators_search};
 
 static const struct operator_row *operator_find(const char *name)
 {
@@ -85,10 +84,20 @@ static void read_inputs(struct cc *cc, struct node *n, uint32_t required)
 	}
 }
 
+static void lower_with(struct cc *cc, struct node *n, const struct operator_row *row)
+{
+	check_form(cc, n, row);
+	if (!cc_failed(cc))
+		read_inputs(cc, n, row->min_in);
+	if (!cc_failed(cc))
+		row->lower(cc, n);
+}
+
 void node_lower(struct cc *cc, size_t index)
 {
 	const Onnx__NodeProto *proto = cc->graph->node[index];
-	struct node n = {.proto = proto, .index = index, .op = proto->op_type ? proto->op_type : "", .opset = cc->opset};
+	struct node n = {
+	    .proto = proto, .index = index, .op = proto->op_type ? proto->op_type : "", .opset = cc->opset};
 
 	if (cc_failed(cc))
 		return;
@@ -107,13 +116,9 @@ void node_lower(struct cc *cc, size_t index)
 		n.in_count--;
 	while (n.out_count && !(proto->output[n.out_count - 1] && proto->output[n.out_count - 1][0]))
 		n.out_count--;
-	if (!cc_failed(cc))
-		check_form(cc, &n, row);
 	n.in = cc_alloc(cc, (size_t)n.in_count + 1, sizeof(*n.in));
-	if (!cc_failed(cc))
-		read_inputs(cc, &n, row->min_in);
-	if (!cc_failed(cc))
-		row->lower(cc, &n);
+	if (row && n.in && !cc_failed(cc))
+		lower_with(cc, &n, row);
 	cc->node = NULL;
 }
 

@@ -71,8 +71,8 @@ static void lower_gather_elements(struct cc *cc, const struct node *n)
 
 	if (!cc_failed(cc) && indices.rank != data.rank)
 		cc_bad(cc, "indices of rank %u for data of rank %u", indices.rank, data.rank);
-	struct view out = tensor_new(cc, data.dtype, indices.rank, indices.dims, &indices,
-				     (struct view[]){data, indices}, 2);
+	struct view out =
+	    tensor_new(cc, data.dtype, indices.rank, indices.dims, &indices, (struct view[]){data, indices}, 2);
 	struct view ops[3] = {out, data, indices};
 	emit(cc, ISA_T_GATHER_ELEMENTS, 1, ops, 3, &params, sizeof(params));
 	node_set(cc, n, 0, &out);
@@ -89,7 +89,8 @@ static void lower_gather_nd(struct cc *cc, const struct node *n)
 	if (cc_failed(cc))
 		return;
 	uint32_t depth = indices.rank ? indices.dims[indices.rank - 1] : 0;
-	if (indices.rank == 0 || batch < 0 || batch >= indices.rank || depth == 0 || (uint64_t)batch + depth > data.rank) {
+	if (indices.rank == 0 || batch < 0 || batch >= indices.rank || depth == 0 ||
+	    (uint64_t)batch + depth > data.rank) {
 		cc_bad(cc, "indices of rank %u and depth %u for data of rank %u", indices.rank, depth, data.rank);
 		return;
 	}
@@ -136,8 +137,8 @@ static void lower_scatter(struct cc *cc, const struct node *n)
 		params.axis = axis_of(cc, attr_int(cc, n, "axis", 0), data.rank);
 	if (!cc_failed(cc) && (data.dtype != updates.dtype || (!nd && !view_same_dims(&indices, &updates))))
 		cc_bad(cc, "updates do not match data and indices");
-	struct view out = tensor_new(cc, data.dtype, data.rank, data.dims, &data,
-				     (struct view[]){data, indices, updates}, 3);
+	struct view out =
+	    tensor_new(cc, data.dtype, data.rank, data.dims, &data, (struct view[]){data, indices, updates}, 3);
 	struct view ops[4] = {out, data, indices, updates};
 	emit(cc, nd ? ISA_T_SCATTER_ND : ISA_T_SCATTER_ELEMENTS, 1, ops, 4, &params, sizeof(params));
 	node_set(cc, n, 0, &out);
@@ -179,9 +180,8 @@ static void lower_top_k(struct cc *cc, const struct node *n)
 	uint32_t count = 0;
 	int64_t k = attr_int(cc, n, "k", -1);
 	uint32_t axis = axis_of(cc, attr_int(cc, n, "axis", -1), in.rank);
-	struct isa_topk_params params = {.axis = axis,
-					 .largest = attr_int(cc, n, "largest", 1) != 0,
-					 .sorted = attr_int(cc, n, "sorted", 1) != 0};
+	struct isa_topk_params params = {
+	    .axis = axis, .largest = attr_int(cc, n, "largest", 1) != 0, .sorted = attr_int(cc, n, "sorted", 1) != 0};
 
 	if (cc_failed(cc))
 		return;

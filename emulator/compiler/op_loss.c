@@ -56,7 +56,8 @@ static void find_weights(struct cc *cc, const struct view *scores, const struct 
 		loss->weight = pick_class(cc, &wide, &loss->target);
 	}
 	if (view_present(&loss->ignored))
-		loss->weight = emit_select(cc, &loss->ignored, &zero, view_present(&loss->weight) ? &loss->weight : &one);
+		loss->weight =
+		    emit_select(cc, &loss->ignored, &zero, view_present(&loss->weight) ? &loss->weight : &one);
 }
 
 static bool check_shapes(struct cc *cc, const struct view *scores, const struct view *target)

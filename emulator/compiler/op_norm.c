@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Normalisations and softmax, composed of reductions and elementwise steps where there is no instruction of their own. */
+/* Normalisations and softmax, composed of reductions and elementwise steps where there is no instruction of their own.
+ */
 #include "emulator/compiler/operators.h"
 
 #include <string.h>

@@ -92,12 +92,67 @@ static void lower_global_pool(struct cc *cc, const struct node *n)
 	emit_pool(cc, n, dims, &params);
 }
 
+/* Puts each element where its maximum was found; the indices count the unpooled tensor's elements. */
+static void lower_unpool(struct cc *cc, const struct node *n)
+{
+	const struct view *x = node_in(n, 0);
+	struct isa_scatter_params scatter = {.axis = 0, .reduction = ISA_SCATTER_SET};
+	uint32_t dims[ISA_MAX_RANK] = {0};
+	uint32_t wide[ISA_MAX_RANK];
+	uint32_t count = (uint32_t)view_elements(x);
+	uint32_t rank = x->rank;
+	struct window w;
+
+	if (!attr_find(n, "kernel_shape"))
+		cc_bad(cc, "attribute \"kernel_shape\" is missing");
+	if (!window_read(cc, n, x, NULL, &w))
+		return;
+	for (uint32_t i = 0; i < rank; i++) {
+		int64_t size = x->dims[i];
+		if (i >= 2)
+			size = (size - 1) * w.stride[i - 2] + w.kernel[i - 2] - w.pad_begin[i - 2] - w.pad_end[i - 2];
+		if (size < 1 || size > INT32_MAX)
+			cc_bad(cc, "axis %u would have the size %lld", i, (long long)size);
+		dims[i] = wide[i] = (uint32_t)size;
+	}
+	if (view_present(node_in(n, 2)) && (!node_declared(cc, n, 0, &rank, wide) || rank != x->rank))
+		cc_unsupported(cc, "the shape is known only at run time");
+	uint32_t total = (uint32_t)dims_elements(x->rank, dims);
+	struct view values = emit_reshape(cc, x, 1, &count);
+	struct view indices = emit_reshape(cc, node_in(n, 1), 1, &count);
+	struct view zero = const_of(cc, x->dtype, 0);
+	struct view blank = tensor_new(cc, x->dtype, 1, &total, NULL, NULL, 0);
+	if (cc_failed(cc))
+		return;
+	(void)view_broadcast(&zero, 1, &total, &zero);
+	emit_copy(cc, &blank, &zero);
+	values = emit_plain(cc, &values);
+	struct view out = tensor_new(cc, x->dtype, 1, &total, NULL, NULL, 0);
+	emit(cc, ISA_T_SCATTER_ELEMENTS, 1, (struct view[]){out, blank, indices, values}, 4, &scatter, sizeof(scatter));
+	out = emit_reshape(cc, &out, x->rank, dims);
+	struct isa_pad_params pad = {.mode = ISA_PAD_CONSTANT};
+	bool larger = false;
+	for (uint32_t i = 0; i < x->rank && !cc_failed(cc); i++) {
+		if (wide[i] < dims[i])
+			cc_bad(cc, "axis %u of the stated shape is too small", i);
+		pad.pads[x->rank + i] = (int32_t)(wide[i] - dims[i]);
+		larger = larger || wide[i] > dims[i];
+	}
+	if (larger && !cc_failed(cc)) {
+		struct view padded = tensor_new(cc, x->dtype, x->rank, wide, NULL, NULL, 0);
+		emit(cc, ISA_T_PAD, 1, (struct view[]){padded, out}, 2, &pad, sizeof(pad));
+		out = padded;
+	}
+	node_set(cc, n, 0, &out);
+}
+
 #define WINDOW_ATTRIBUTES "auto_pad ceil_mode dilations kernel_shape pads strides "
 
 const struct operator_row operators_pool[] = {
     {"MaxPool", lower_pool, 1, 1, 2, WINDOW_ATTRIBUTES "storage_order"},
     {"AveragePool", lower_pool, 1, 1, 1, WINDOW_ATTRIBUTES "count_include_pad"},
     {"LpPool", lower_pool, 1, 1, 1, WINDOW_ATTRIBUTES "p"},
+    {"MaxUnpool", lower_unpool, 2, 3, 1, "kernel_shape pads strides"},
     {"GlobalMaxPool", lower_global_pool, 1, 1, 1, ""},
     {"GlobalAveragePool", lower_global_pool, 1, 1, 1, ""},
     {"GlobalLpPool", lower_global_pool, 1, 1, 1, "p"},

@@ -36,7 +36,10 @@ static uint32_t activation_by_name(struct cc *cc, const char *name, size_t lengt
 	static const struct {
 		const char *name;
 		uint32_t fn;
-	} rows[] = {{"Sigmoid", ISA_U_SIGMOID}, {"Tanh", ISA_U_TANH}, {"Relu", ISA_U_RELU}, {"Softsign", ISA_U_SOFTSIGN},
+	} rows[] = {{"Sigmoid", ISA_U_SIGMOID},
+		    {"Tanh", ISA_U_TANH},
+		    {"Relu", ISA_U_RELU},
+		    {"Softsign", ISA_U_SOFTSIGN},
 		    {"Softplus", ISA_U_SOFTPLUS}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -55,7 +58,7 @@ static void read_activations(struct cc *cc, const struct node *n, struct cell *c
 		cell->activation[i] = each > 1 && i % each == 0 ? ISA_U_SIGMOID : ISA_U_TANH;
 	if (!a)
 		return;
-	if (a->n_strings != cell->directions * each) {
+	if (a->n_strings != (size_t)cell->directions * each) {
 		cc_bad(cc, "%zu activations instead of %u", a->n_strings, cell->directions * each);
 		return;
 	}
@@ -195,12 +198,13 @@ static bool lane_open(struct cc *cc, const struct node *n, const struct cell *ce
 	if (cell->gates == 4) {
 		lane->c = initial_state(cc, n, cell, 6, d);
 		const struct view *p = node_in(n, 7);
-		if (view_present(p) && (p->rank != 2 || p->dims[0] != cell->directions || p->dims[1] != 3 * cell->hidden))
+		if (view_present(p) &&
+		    (p->rank != 2 || p->dims[0] != cell->directions || p->dims[1] != 3 * cell->hidden))
 			cc_bad(cc, "peepholes that do not match");
 		if (view_present(p) && !cc_failed(cc))
 			lane->peephole = of_direction(p, 0, d);
 	}
-	lane->activation = &cell->activation[d * (cell->gates == 1 ? 1 : cell->gates == 3 ? 2 : 3)];
+	lane->activation = &cell->activation[(size_t)d * (cell->gates == 1 ? 1 : cell->gates == 3 ? 2 : 3)];
 	return !cc_failed(cc);
 }
 

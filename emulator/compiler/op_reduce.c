@@ -115,15 +115,9 @@ static uint32_t reduce_fn(const char *name)
 	static const struct {
 		const char *name;
 		uint32_t fn;
-	} rows[] = {{"ReduceSum", ISA_R_SUM},
-		    {"ReduceMean", ISA_R_MEAN},
-		    {"ReduceMax", ISA_R_MAX},
-		    {"ReduceMin", ISA_R_MIN},
-		    {"ReduceProd", ISA_R_PROD},
-		    {"ReduceL1", ISA_R_L1},
-		    {"ReduceL2", ISA_R_L2},
-		    {"ReduceLogSum", ISA_R_LOG_SUM},
-		    {"ReduceLogSumExp", ISA_R_LOG_SUM_EXP}};
+	} rows[] = {{"ReduceSum", ISA_R_SUM}, {"ReduceMean", ISA_R_MEAN},      {"ReduceMax", ISA_R_MAX},
+		    {"ReduceMin", ISA_R_MIN}, {"ReduceProd", ISA_R_PROD},      {"ReduceL1", ISA_R_L1},
+		    {"ReduceL2", ISA_R_L2},   {"ReduceLogSum", ISA_R_LOG_SUM}, {"ReduceLogSumExp", ISA_R_LOG_SUM_EXP}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(rows[i].name, name) == 0)

@@ -141,6 +141,46 @@ static bool resize_dims(struct cc *cc, const struct node *n, const struct view *
 	return true;
 }
 
+/* Does the stated scale give a length with a fraction? Only then do the corners not lie on the result's own. */
+static bool length_has_fraction(const struct view *in, const uint32_t *dims, const struct resize *r)
+{
+	for (uint32_t i = 0; r->has_scales && i < in->rank; i++)
+		if (fabs(r->scales[i] * in->dims[i] - dims[i]) > 1e-4)
+			return true;
+	return r->scales_late;
+}
+
+/*
+ * Aligned corners of a length that is not whole, scale * in: step (in - 1) / (scale * in - 1). The instruction's own
+ * alignment takes the whole length, so say the same as a region from 0 to (out - 1) / (scale * in - 1).
+ */
+static struct view align_by_region(struct cc *cc, const struct node *n, const struct view *in, const uint32_t *dims,
+				   const struct resize *r)
+{
+	struct view lengths = tensor_const(cc, ZY_DATA_F32, 1, &in->rank);
+	struct view steps = tensor_const(cc, ZY_DATA_F32, 1, &in->rank);
+	struct view scales = tensor_const(cc, ZY_DATA_F32, 1, &in->rank);
+
+	for (uint32_t i = 0; !cc_failed(cc) && i < in->rank; i++) {
+		float values[3] = {(float)in->dims[i], (float)dims[i] - 1, (float)r->scales[i]};
+		memcpy(lengths.st->data + i * sizeof(float), &values[0], sizeof(float));
+		memcpy(steps.st->data + i * sizeof(float), &values[1], sizeof(float));
+		memcpy(scales.st->data + i * sizeof(float), &values[2], sizeof(float));
+	}
+	if (r->scales_late)
+		scales = emit_cast(cc, node_in(n, n->opset >= 11 ? 2 : 1), ZY_DATA_F32);
+	struct view one = const_f32(cc, 1);
+	struct view tiny = const_f32(cc, 1e-6f);
+	struct view zero = const_f32(cc, 0);
+	struct view span = emit_binary(cc, ISA_B_MUL, &scales, &lengths);
+	span = emit_binary(cc, ISA_B_SUB, &span, &one);
+	span = emit_binary(cc, ISA_B_MAX, &span, &tiny);
+	struct view end = emit_binary(cc, ISA_B_DIV, &steps, &span);
+	if (!cc_failed(cc))
+		(void)view_broadcast(&zero, 1, &in->rank, &zero);
+	return emit_concat(cc, (struct view[]){zero, end}, 2, 0);
+}
+
 static void lower_resize(struct cc *cc, const struct node *n)
 {
 	struct view in = emit_plain(cc, node_in(n, 0));
@@ -167,6 +207,10 @@ static void lower_resize(struct cc *cc, const struct node *n)
 		ops[2] = emit_cast(cc, node_in(n, n->opset >= 11 ? 2 : 1), ZY_DATA_F32);
 	if (crop && r.roi_late)
 		ops[3] = emit_cast(cc, node_in(n, 1), ZY_DATA_F32);
+	if (params.coord == ISA_COORD_ALIGN_CORNERS && length_has_fraction(&in, dims, &r)) {
+		params.coord = ISA_COORD_TF_CROP_AND_RESIZE;
+		ops[3] = align_by_region(cc, n, &in, dims, &r);
+	}
 	if (!cc_failed(cc) && (r.scales_late || r.roi_late) && out.st->kind == ST_CONST)
 		cc_unsupported(cc, "a constant image with run-time scales");
 	emit(cc, ISA_T_RESIZE, 1, ops, 4, &params, sizeof(params));

@@ -73,8 +73,10 @@ static struct view slice_one(struct cc *cc, const struct view *v, int64_t raw_ax
 {
 	uint32_t axis = axis_of(cc, raw_axis, v->rank);
 
-	if (step == 0)
+	if (step == 0) {
 		cc_bad(cc, "a step of 0");
+		return *v;
+	}
 	if (cc_failed(cc))
 		return *v;
 	int64_t size = v->dims[axis];
@@ -102,7 +104,8 @@ static void slice_at_run_time(struct cc *cc, const struct node *n)
 	const struct view *data = node_in(n, 0);
 
 	if (!node_declared(cc, n, 0, &rank, dims) || rank != data->rank) {
-		cc_unsupported(cc, "the bounds are known only at run time and the model does not state the result's shape");
+		cc_unsupported(cc,
+			       "the bounds are known only at run time and the model does not state the result's shape");
 		return;
 	}
 	struct view in = emit_plain(cc, data);
@@ -263,9 +266,9 @@ static void lower_pad(struct cc *cc, const struct node *n)
 	uint32_t dims[ISA_MAX_RANK] = {0};
 	uint32_t count = 0;
 
-	bool fixed = n->opset >= 11 ? view_read_ints(node_in(n, 1), pads, 2 * ISA_MAX_RANK, &count)
-				    : attr_ints(cc, n, attr_find(n, "pads") ? "pads" : "paddings", pads,
-						2 * ISA_MAX_RANK, &count);
+	bool fixed = n->opset >= 11
+			 ? view_read_ints(node_in(n, 1), pads, 2 * ISA_MAX_RANK, &count)
+			 : attr_ints(cc, n, attr_find(n, "pads") ? "pads" : "paddings", pads, 2 * ISA_MAX_RANK, &count);
 	if (cc_failed(cc))
 		return;
 	if (fixed ? count != 2 * x.rank : n->opset < 11 || !view_present(node_in(n, 1))) {
@@ -279,7 +282,8 @@ static void lower_pad(struct cc *cc, const struct node *n)
 		for (uint32_t i = 0; i < 2 * x.rank; i++)
 			params.pads[i] = (int32_t)pads[i];
 	} else if (!node_declared(cc, n, 0, &count, dims) || count != x.rank) {
-		cc_unsupported(cc, "the pads are known only at run time and the model does not state the result's shape");
+		cc_unsupported(cc,
+			       "the pads are known only at run time and the model does not state the result's shape");
 	}
 	ops[1] = emit_plain(cc, &x);
 	pad_value(cc, n, &x, &params, &ops[3]);

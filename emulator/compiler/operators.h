@@ -30,5 +30,7 @@ extern const struct operator_row operators_loss[];
 extern const struct operator_row operators_quantized[];
 extern const struct operator_row operators_recurrent[];
 extern const struct operator_row operators_signal[];
+extern const struct operator_row operators_einsum[];
+extern const struct operator_row operators_search[];
 
 #endif

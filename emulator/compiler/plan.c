@@ -54,15 +54,16 @@ static bool can_replace(const struct insn *insn, uint32_t k, uint32_t now)
 	const struct view *out = &insn->v[0];
 	const struct view *in = &insn->v[k];
 
-	if (!view_present(in) || in->st->kind != ST_INTERMEDIATE || out->st->kind != ST_INTERMEDIATE || in->st == out->st)
+	if (!view_present(in) || in->st->kind != ST_INTERMEDIATE || out->st->kind != ST_INTERMEDIATE ||
+	    in->st == out->st)
 		return false;
 	if (storage_place(in->st)->last != now || out->st->first != now || out->st->writers != 1 || out->st->host)
 		return false;
 	if (!view_covers(out) || !view_covers(in) || !identical_walk(out, in))
 		return false;
 	for (uint32_t j = 1; j < insn->count; j++)
-		if (j != k && view_present(&insn->v[j]) &&
-		    storage_place(insn->v[j].st) == storage_place(in->st) && !identical_walk(&insn->v[j], in))
+		if (j != k && view_present(&insn->v[j]) && storage_place(insn->v[j].st) == storage_place(in->st) &&
+		    !identical_walk(&insn->v[j], in))
 			return false;
 	return true;
 }

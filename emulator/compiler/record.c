@@ -34,10 +34,8 @@ static void operand_build(const struct view *v, struct isa_operand *operand)
 
 void record_build(const struct insn *insn, record_address_fn address, void *ctx, uint8_t *out)
 {
-	struct isa_record record = {.op = insn->op,
-				    .bytes = (uint32_t)record_bytes(insn),
-				    .split = insn->split,
-				    .operand_count = insn->count};
+	struct isa_record record = {
+	    .op = insn->op, .bytes = (uint32_t)record_bytes(insn), .split = insn->split, .operand_count = insn->count};
 
 	memcpy(out, &record, sizeof(record));
 	out += sizeof(record);

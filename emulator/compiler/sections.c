@@ -84,9 +84,8 @@ static void put_port(struct bytes *b, struct cursor *c, uint32_t section, const 
 {
 	uint64_t size = section_size(port->view.st->bytes);
 	struct cursor rest = {c->at + run_length(*c, section, 0), c->end};
-	struct zy_reuse_section reuse = {.size = (uint32_t)size,
-					 .align_bytes = ZY_PAGE_BYTES,
-					 .sub_cnt = 1 + count_offsets(rest, section)};
+	struct zy_reuse_section reuse = {
+	    .size = (uint32_t)size, .align_bytes = ZY_PAGE_BYTES, .sub_cnt = 1 + count_offsets(rest, section)};
 	struct zy_sub_section sub = {.size = (uint32_t)port->view.st->bytes,
 				     .type = output ? ZY_SUB_OUTPUT : ZY_SUB_INPUT,
 				     .id = port->view.st->io,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chooses the axis along which the tasks of a group share an instruction. The operators say which axes they can share. */
+/* Chooses the axis along which the tasks of a group share an instruction. The operators say which axes they can share.
+ */
 #include "emulator/compiler/cc.h"
 
 #define GOOD_ENOUGH 1.15

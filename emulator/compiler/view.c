@@ -294,9 +294,8 @@ static uint32_t rebase_digits(const struct view *through, const struct view *ont
 		uint32_t axis = order[i];
 		if (through->dims[axis] == 1)
 			continue;
-		struct digit d = {.stride = through->strides[axis],
-				  .size = through->dims[axis],
-				  .onto = onto->strides[axis]};
+		struct digit d = {
+		    .stride = through->strides[axis], .size = through->dims[axis], .onto = onto->strides[axis]};
 		if (n > 0 && digits[n - 1].onto == d.onto * d.size) {
 			digits[n - 1].stride = d.stride;
 			digits[n - 1].onto = d.onto;
@@ -318,6 +317,8 @@ bool view_rebase(const struct view *v, const struct view *through, const struct 
 	result.st = onto->st;
 	result.offset = onto->offset;
 	for (uint32_t k = 0; k < n; k++) {
+		if (digits[k].stride <= 0)
+			return false;
 		digits[k].low = digits[k].high = rest / digits[k].stride;
 		rest %= digits[k].stride;
 		result.offset += digits[k].low * digits[k].onto;

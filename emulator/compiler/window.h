@@ -17,7 +17,8 @@ struct window {
 	uint32_t pad_end[ISA_MAX_SPATIAL];
 };
 
-/* Reads the attributes for an input of rank 2 + spatial. `kernel` (spatial entries) is used if the attribute is missing. */
+/* Reads the attributes for an input of rank 2 + spatial. `kernel` (spatial entries) is used if the attribute is
+ * missing. */
 bool window_read(struct cc *cc, const struct node *n, const struct view *x, const uint32_t *kernel, struct window *w);
 /* Spatial output sizes; resolves automatic padding. */
 bool window_slide(struct cc *cc, struct window *w, const struct view *x, bool ceil_mode, uint32_t *out);

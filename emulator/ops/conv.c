@@ -207,6 +207,45 @@ int conv_open(struct op_ctx *ctx, struct conv *c)
 	return conv_map(ctx, c);
 }
 
+static int conv_run(struct op_ctx *ctx, const struct conv *c)
+{
+	int rc = conv_fast(ctx, c);
+
+	return rc > 0 ? conv_loops(ctx, c) : rc;
+}
+
+/* A long convolution goes in pieces of images or rows, so that it can be given up in between. */
+static int conv_pieces(struct op_ctx *ctx, const struct conv *c)
+{
+	uint32_t axis = c->out.dims[0] > 1 ? 0 : 2;
+
+	while (axis >= 2 && axis < 4 && c->out.dims[axis] == 1)
+		axis++;
+	int64_t n = c->out.dims[axis];
+	int64_t pieces = c->macs / OP_UNINTERRUPTED_MACS + 1;
+	pieces = pieces < n ? pieces : n;
+	if (pieces <= 1)
+		return conv_run(ctx, c);
+	for (int64_t i = 0; i < pieces; i++) {
+		struct conv part = *c;
+		int64_t begin = n * i / pieces;
+		int64_t end = n * (i + 1) / pieces;
+		if (record_cancelled(ctx))
+			return -ECANCELED;
+		tensor_slice(&part.out, axis, begin, end - begin);
+		if (c->has_addend)
+			tensor_slice(&part.addend, axis, begin, end - begin);
+		if (axis == 0)
+			tensor_slice(&part.in, 0, begin, end - begin);
+		else
+			crop_input(&part, axis - 2, begin, end);
+		int rc = conv_run(ctx, &part);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
 int op_conv(struct op_ctx *ctx)
 {
 	struct conv c;
@@ -214,8 +253,7 @@ int op_conv(struct op_ctx *ctx)
 	int rc = conv_open(ctx, &c);
 	if (rc || ctx->empty || !tensor_elements(&c.out))
 		return rc;
-	rc = conv_fast(ctx, &c);
-	return rc > 0 ? conv_loops(ctx, &c) : rc;
+	return conv_pieces(ctx, &c);
 }
 
 int op_conv_transpose(struct op_ctx *ctx)

@@ -90,13 +90,22 @@ static int gemm_run(struct op_ctx *ctx, const struct matmul *c, float beta)
 	float *out = (float *)(void *)c->out.data;
 	const float *pa = (const float *)(const void *)a.data;
 	const float *pb = (const float *)(const void *)b.data;
-	dnnl_status_t status;
-	if (tc == 'N')
-		status = dnnl_sgemm(ta, tb, m, n, k, c->params.alpha, pa, lda, pb, ldb, beta, out, ldc);
-	else
-		status = dnnl_sgemm(tb == 'N' ? 'T' : 'N', ta == 'N' ? 'T' : 'N', n, m, k, c->params.alpha, pb, ldb, pa,
-				    lda, beta, out, ldc);
-	return status == dnnl_success ? 0 : 1;
+	/* Rows in pieces, so that a long product can be given up in between. */
+	int64_t rows = OP_UNINTERRUPTED_MACS / (n * k) + 1;
+	for (int64_t i = 0; i < m; i += rows) {
+		int64_t some = m - i < rows ? m - i : rows;
+		const float *a_rows = pa + i * (ta == 'N' ? lda : 1);
+		float *o = out + i * (tc == 'N' ? ldc : 1);
+		dnnl_status_t status =
+		    tc == 'N' ? dnnl_sgemm(ta, tb, some, n, k, c->params.alpha, a_rows, lda, pb, ldb, beta, o, ldc)
+			      : dnnl_sgemm(tb == 'N' ? 'T' : 'N', ta == 'N' ? 'T' : 'N', n, some, k, c->params.alpha, pb,
+					   ldb, a_rows, lda, beta, o, ldc);
+		if (status != dnnl_success)
+			return i ? -ENOMEM : 1;
+		if (record_cancelled(ctx))
+			return -ECANCELED;
+	}
+	return 0;
 }
 
 static int loops_run(struct op_ctx *ctx, const struct matmul *c)

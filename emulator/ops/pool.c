@@ -10,6 +10,7 @@
 
 #define POOL_MAX_STEP (1u << 24)
 #define POOL_LANES 256
+#define POOL_BLOCK 8
 
 struct pool {
 	struct isa_pool_params params;
@@ -31,6 +32,7 @@ struct window {
 	int64_t origin[3];
 	int64_t from[3];
 	int64_t to[3];
+	int64_t share[3]; /* positions of each axis that an average counts */
 	int64_t counted; /* what an average divides by */
 };
 
@@ -116,22 +118,27 @@ static void positions(int64_t origin, int64_t dilation, int64_t kernel, int64_t 
 	*to = origin >= high ? *from : clip((high - origin + dilation - 1) / dilation, *from, kernel);
 }
 
-static void window_open(const struct pool *c, const int64_t *o, struct window *w)
+/* Axis i of the window under output index o; nearly always it lies inside and needs no division. */
+static void window_axis(const struct pool *c, uint32_t i, int64_t o, struct window *w)
 {
-	w->counted = 1;
-	for (uint32_t i = 0; i < 3; i++) {
-		int64_t in = c->full[2 + i];
+	int64_t in = c->full[2 + i];
+	int64_t origin = (o + c->first[2 + i]) * c->stride[i] - c->pad[i];
+
+	w->origin[i] = origin;
+	w->from[i] = 0;
+	w->to[i] = c->kernel[i];
+	w->share[i] = c->kernel[i];
+	if (origin < 0 || origin + (c->kernel[i] - 1) * c->dilation[i] >= in) {
 		int64_t from;
 		int64_t to;
-		w->origin[i] = (o[i] + c->first[2 + i]) * c->stride[i] - c->pad[i];
-		positions(w->origin[i], c->dilation[i], c->kernel[i], 0, in, &w->from[i], &w->to[i]);
+		positions(origin, c->dilation[i], c->kernel[i], 0, in, &w->from[i], &w->to[i]);
 		from = w->from[i];
 		to = w->to[i];
 		if (c->params.mode == ISA_POOL_AVG_INCLUDE_PAD)
-			positions(w->origin[i], c->dilation[i], c->kernel[i], -c->pad[i], in + c->pad_end[i], &from,
-				  &to);
-		w->counted *= to - from;
+			positions(origin, c->dilation[i], c->kernel[i], -c->pad[i], in + c->pad_end[i], &from, &to);
+		w->share[i] = to - from;
 	}
+	w->counted = w->share[0] * w->share[1] * w->share[2];
 }
 
 static int64_t window_offset(const struct pool *c, const struct window *w, int64_t kz, int64_t ky, int64_t kx)
@@ -185,6 +192,40 @@ static void lanes_finish(const struct pool *c, const struct window *w, const flo
 	}
 }
 
+/* Eight channels of a maximum or a plain sum stay in registers over all taps. */
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t four_mask __attribute__((vector_size(16)));
+
+static inline four four_max(four a, four b)
+{
+	const four_mask m = (four_mask)(a > b);
+
+	return (four)(((four_mask)a & m) | ((four_mask)b & ~m));
+}
+
+#define LANES_BLOCK(NAME, TAP, FIRST, SCALE)                                                                           \
+	static void NAME(const struct pool *c, const struct window *w, const float *in, float *out)                    \
+	{                                                                                                              \
+		const float first = (FIRST);                                                                           \
+		const float scale = (SCALE);                                                                           \
+		four low = {first, first, first, first};                                                               \
+		four high = low;                                                                                       \
+		int64_t step = c->dilation[2] * c->in.strides[4];                                                      \
+		for (int64_t kz = w->from[0]; kz < w->to[0]; kz++)                                                     \
+			for (int64_t ky = w->from[1]; ky < w->to[1]; ky++) {                                           \
+				const float *v = in + window_offset(c, w, kz, ky, w->from[2]);                         \
+				for (int64_t kx = w->from[2]; kx < w->to[2]; kx++, v += step) {                        \
+					low = TAP(low, ((const four *)(const void *)v)[0]);                            \
+					high = TAP(high, ((const four *)(const void *)v)[1]);                          \
+				}                                                                                      \
+			}                                                                                              \
+		((four *)(void *)out)[0] = low * scale;                                                                \
+		((four *)(void *)out)[1] = high * scale;                                                               \
+	}
+#define FOUR_ADD(a, b) ((a) + (b))
+LANES_BLOCK(block_max, four_max, -INFINITY, 1.0f)
+LANES_BLOCK(block_average, FOUR_ADD, 0.0f, w->counted ? 1.0f / (float)w->counted : 0.0f)
+
 static void lanes_window(const struct pool *c, const struct window *w, const float *in, float *out, int64_t n)
 {
 	float acc[POOL_LANES];
@@ -200,7 +241,13 @@ static void lanes_window(const struct pool *c, const struct window *w, const flo
 
 static void pixel_lanes(const struct pool *c, const struct window *w, const uint8_t *in, uint8_t *out)
 {
-	for (int64_t m = 0; m < c->out.dims[1]; m += POOL_LANES) {
+	int64_t m = 0;
+
+	if (c->params.mode != ISA_POOL_LP)
+		for (; m + POOL_BLOCK <= c->out.dims[1]; m += POOL_BLOCK)
+			(c->params.mode == ISA_POOL_MAX ? block_max : block_average)(
+			    c, w, (const float *)(const void *)in + m, (float *)(void *)out + m);
+	for (; m < c->out.dims[1]; m += POOL_LANES) {
 		int64_t n = c->out.dims[1] - m < POOL_LANES ? c->out.dims[1] - m : POOL_LANES;
 		lanes_window(c, w, (const float *)(const void *)in + m, (float *)(void *)out + m, n);
 	}
@@ -278,16 +325,18 @@ static int pool_image(struct op_ctx *ctx, const struct pool *c, int64_t n)
 {
 	bool lanes = c->out.dtype == ZY_DATA_F32 && !c->indices && c->out.strides[1] == 1 && c->in.strides[1] == 1;
 	const uint8_t *in = c->in.data + n * c->in.strides[0] * (int64_t)c->in.esize;
-	struct window w;
+	struct window w = {.share = {1, 1, 1}};
 	int64_t o[3];
 
-	for (o[0] = 0; o[0] < c->out.dims[2]; o[0]++)
+	for (o[0] = 0; o[0] < c->out.dims[2]; o[0]++) {
+		window_axis(c, 0, o[0], &w);
 		for (o[1] = 0; o[1] < c->out.dims[3]; o[1]++) {
 			if (record_cancelled(ctx))
 				return -ECANCELED;
+			window_axis(c, 1, o[1], &w);
 			for (o[2] = 0; o[2] < c->out.dims[4]; o[2]++) {
 				uint8_t *out = c->out.data + map_offset(&c->out, n, o);
-				window_open(c, o, &w);
+				window_axis(c, 2, o[2], &w);
 				if (lanes)
 					pixel_lanes(c, &w, in, out);
 				else
@@ -295,6 +344,7 @@ static int pool_image(struct op_ctx *ctx, const struct pool *c, int64_t n)
 						       c->indices ? c->index.data + map_offset(&c->index, n, o) : NULL);
 			}
 		}
+	}
 	return 0;
 }
 

@@ -186,7 +186,7 @@ int tensor_check_output(const struct op_tensor *t)
 {
 	if (t->dtype == ZY_DATA_NONE)
 		return -EINVAL;
-	for (uint32_t i = 0; i < t->rank; i++)
+	for (uint32_t i = 0; tensor_elements(t) && i < t->rank; i++)
 		if (t->dims[i] > 1 && t->strides[i] == 0)
 			return -EINVAL;
 	return 0;

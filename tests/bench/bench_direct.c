@@ -77,8 +77,9 @@ static void direct_start(struct direct *direct)
 	if (job > 0)
 		v3_tcb_set_next(chain_at(direct, job - 1) + direct->tcbs - 1, head);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (direct->npu->ops->dispatch(direct->npu, head, job == 0, 0) < 0)
-		bench_fail("the device does not take the no-op job");
+	int error = direct->npu->ops->dispatch(direct->npu, head, job == 0, 0);
+	if (error)
+		bench_fail("the device does not take no-op job %llu: %s", (unsigned long long)job, strerror(-error));
 	direct->submitted++;
 }
 
@@ -149,15 +150,20 @@ static void direct_close(struct direct *direct)
 	munmap(direct->memory, MEMORY_BYTES);
 }
 
+static void direct_warm_up(struct direct *direct)
+{
+	for (uint32_t i = 0; i < WARM_UP; i++) {
+		direct_start(direct);
+		direct_wait(direct, direct->submitted);
+	}
+}
+
 void direct_latency(const struct bench_options *options, uint64_t *ns, uint32_t count)
 {
 	struct direct direct;
 
 	direct_open(&direct, options->device);
-	for (uint32_t i = 0; i < WARM_UP; i++) {
-		direct_start(&direct);
-		direct_wait(&direct, direct.submitted);
-	}
+	direct_warm_up(&direct);
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t start = bench_clock_ns();
 
@@ -173,9 +179,10 @@ double direct_per_second(const struct bench_options *options, uint32_t depth, ui
 	struct direct direct;
 
 	direct_open(&direct, options->device);
+	direct_warm_up(&direct);
 	uint64_t start = bench_clock_ns();
-	while (direct.completed < count) {
-		while (direct.submitted < count && direct.submitted - direct.completed < depth)
+	while (direct.completed < WARM_UP + count) {
+		while (direct.submitted < WARM_UP + count && direct.submitted - direct.completed < depth)
 			direct_start(&direct);
 		direct_wait(&direct, direct.completed + 1);
 	}

@@ -67,9 +67,10 @@ static inline uint8_t *case_read_file(const char *path, size_t *bytes)
 
 static inline uint32_t case_dtype(int32_t onnx)
 {
-	static const uint8_t map[] = {0,	   ZY_DATA_F32, ZY_DATA_U8,   ZY_DATA_S8,  ZY_DATA_U16, ZY_DATA_S16,
-				      ZY_DATA_S32, ZY_DATA_S64, 0,	      ZY_DATA_BOOL, ZY_DATA_F16, ZY_DATA_F64,
-				      ZY_DATA_U32, ZY_DATA_U64, 0,	      0,	   ZY_DATA_BF16};
+	static const uint8_t map[] = {0,           ZY_DATA_F32, ZY_DATA_U8,  ZY_DATA_S8,  ZY_DATA_U16,
+				      ZY_DATA_S16, ZY_DATA_S32, ZY_DATA_S64, 0,           ZY_DATA_BOOL,
+				      ZY_DATA_F16, ZY_DATA_F64, ZY_DATA_U32, ZY_DATA_U64, 0,
+				      0,           ZY_DATA_BF16};
 
 	return onnx > 0 && onnx < (int32_t)sizeof(map) ? map[onnx] : 0;
 }
@@ -134,7 +135,7 @@ static inline int case_tensor_load(const char *path, struct case_tensor *t)
 		t->data = calloc(1, t->bytes + 1);
 		if (!t->data)
 			rc = -ENOMEM;
-		else if (p->has_raw_data && p->raw_data.len == t->bytes)
+		else if (t->bytes && p->has_raw_data && p->raw_data.len == t->bytes)
 			memcpy(t->data, p->raw_data.data, t->bytes);
 		else
 			case_copy_typed(p, t);
@@ -152,8 +153,8 @@ static inline double case_half(uint16_t bits, bool bfloat)
 		int exponent = (bits >> 10) & 31;
 		double mantissa = bits & 1023;
 		double value = exponent == 31 ? (bits & 1023 ? NAN : INFINITY)
-			       : exponent    ? ldexp(1024 + mantissa, exponent - 25)
-					     : ldexp(mantissa, -24);
+			       : exponent     ? ldexp(1024 + mantissa, exponent - 25)
+					      : ldexp(mantissa, -24);
 		return bits & 0x8000 ? -value : value;
 	}
 	memcpy(&f, &wide, sizeof(f));
@@ -184,8 +185,10 @@ static inline void case_fill(const struct case_tensor *t, void *tensor, size_t b
 {
 	size_t have = t->bytes < bytes ? t->bytes : bytes;
 
-	memset((uint8_t *)tensor + have, 0, bytes - have);
-	memcpy(tensor, t->data, have);
+	if (bytes > have)
+		memset((uint8_t *)tensor + have, 0, bytes - have);
+	if (have)
+		memcpy(tensor, t->data, have);
 }
 
 /* The expected tensor has the result's type and size. Files keep bfloat16 as 16-bit integers. */
@@ -250,13 +253,43 @@ static inline void case_print_table(struct case_table *table)
 		       table->row[i].count[CASE_UNSUPPORTED]);
 }
 
-static const char *const case_mandatory[] = {
-    "Conv",	   "ConvTranspose", "MaxPool",	     "AveragePool",    "GlobalAveragePool", "Gemm",	       "MatMul",
-    "Relu",	   "LeakyRelu",	    "PRelu",	     "Sigmoid",	       "HardSigmoid",	    "Tanh",	       "Softmax",
-    "Clip",	   "Add",	    "Sub",	     "Mul",	       "Div",		    "Concat",	       "Slice",
-    "Pad",	   "Transpose",	    "Reshape",	     "Resize",	       "Upsample",	    "ReduceL1",	       "ReduceL2",
-    "ReduceLogSum", "ReduceLogSumExp", "ReduceMax",  "ReduceMean",     "ReduceMin",	    "ReduceProd",      "ReduceSum",
-    "ReduceSumSquare", "BatchNormalization"};
+static const char *const case_mandatory[] = {"Conv",
+					     "ConvTranspose",
+					     "MaxPool",
+					     "AveragePool",
+					     "GlobalAveragePool",
+					     "Gemm",
+					     "MatMul",
+					     "Relu",
+					     "LeakyRelu",
+					     "PRelu",
+					     "Sigmoid",
+					     "HardSigmoid",
+					     "Tanh",
+					     "Softmax",
+					     "Clip",
+					     "Add",
+					     "Sub",
+					     "Mul",
+					     "Div",
+					     "Concat",
+					     "Slice",
+					     "Pad",
+					     "Transpose",
+					     "Reshape",
+					     "Resize",
+					     "Upsample",
+					     "ReduceL1",
+					     "ReduceL2",
+					     "ReduceLogSum",
+					     "ReduceLogSumExp",
+					     "ReduceMax",
+					     "ReduceMean",
+					     "ReduceMin",
+					     "ReduceProd",
+					     "ReduceSum",
+					     "ReduceSumSquare",
+					     "BatchNormalization"};
 
 static inline bool case_static_float(const Onnx__ValueInfoProto *info, bool is_output)
 {

@@ -269,7 +269,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (!mkdtemp(r.folder) || npu_connect(NULL, &r.connection)) {
-		printf("cannot start: %s\n0 passed, 1 failed, 0 skipped\n", r.connection ? strerror(errno) : npu_error());
+		printf("cannot start: %s\n0 passed, 1 failed, 0 skipped\n",
+		       r.connection ? strerror(errno) : npu_error());
 		return 1;
 	}
 	for (size_t i = 0; i < models.gl_pathc; i++)

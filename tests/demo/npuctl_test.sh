@@ -9,7 +9,7 @@ export BIN=${BIN:-build/release-gcc}
 . scripts/stack.sh
 work=$(mktemp -d)
 finish() {
-	stack_stop
+	stack_stop || true
 	rm -rf "$work"
 }
 trap finish EXIT
@@ -135,5 +135,6 @@ check "an npud that is not there is named" refuses 1 'cannot reach npud'
 npuctl stats --socket "$work/none.sock"
 check "the same for stats" refuses 1 'cannot reach npud'
 
+check "npud and the software NPU end well" stack_stop
 echo "$passed passed, $failed failed, 0 skipped"
 ((failed == 0))

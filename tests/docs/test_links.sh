@@ -30,6 +30,12 @@ for quirk in $(quirks); do
 	check "docs/hardware/unverified.md has the switch $quirk" grep -q "\`$quirk\`" docs/hardware/unverified.md
 	check "npud.json(5) has the switch $quirk" grep -q "$quirk" docs/man/npud.json.5
 done
+# The loader's rules and the files that break them.
+rules() { sed -n '/^## Malformed files/,$p' docs/hardware/executable.md | sed -n 's/^| \([0-9][0-9]*\) | .*/\1/p' | sort -un; }
+broken() { grep -oE 'row_[0-9]+_' tests/malformed/rows.h | tr -dc '0-9\n' | sort -un; }
+compare 'every rule of the loader has a malformed file, and the reverse' <(rules | sort) <(broken | sort)
+check 'rules were read' test "$(rules | wc -l)" -gt 30
+
 # Pages of the hardware keep a mark on every table of facts.
 for page in registers sequences interrupts tcb memory executable; do
 	check "docs/hardware/$page.md points at the marks" grep -q 'README.md' "docs/hardware/$page.md"

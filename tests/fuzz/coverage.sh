@@ -15,7 +15,7 @@ die()
 	exit 1
 }
 mkdir -p "$work"
-make -j2 V=cov CC=gcc B="$out" "$out"/tests/fuzz/fuzz_elf "$out"/tests/fuzz/make_seeds >"$work/build.log" 2>&1 || {
+make -j2 V=cov CC=gcc B="$out" "$out"/tests/fuzz/fuzz_elf "$out"/tests/fuzz/make_seeds "$out"/tests/malformed/generate >"$work/build.log" 2>&1 || {
 	tail -n 20 "$work/build.log"
 	die 'the coverage build failed'
 }
@@ -29,8 +29,11 @@ for kind in "$work"/seeds/*/; do
 	done
 done
 
+rm -rf "$work/malformed" && mkdir -p "$work/malformed"
+"$out"/tests/malformed/generate "$work/malformed" || die 'the malformed files cannot be written'
+
 find "$out"/libclient -name '*.gcda' -delete
-mapfile -t files < <(find tests/fuzz/seeds/elf tests/malformed build/malformed -type f \( -path '*/seeds/*' -o -name '*.elf' \) 2>/dev/null | sort)
+mapfile -t files < <(find tests/fuzz/seeds/elf "$work/malformed" -type f | sort)
 ((${#files[@]} > 0)) || die 'no files'
 "$out"/tests/fuzz/fuzz_elf "${files[@]}" || die 'the replay failed'
 for source in libclient/elf_*.c; do

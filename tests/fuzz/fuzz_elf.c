@@ -129,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require_groups(elf);
 	require_plan(elf);
 	require_vendor_plan(elf);
-	npu_elf_free(elf);
+	npu_elf_detach(elf);
+	require(npu_elf_free(elf) == NULL && npu_elf_free(NULL) == NULL);
 	return 0;
 }

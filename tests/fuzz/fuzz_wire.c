@@ -173,7 +173,7 @@ static void prepare_once(void)
 
 static void device_make(struct rig *rig)
 {
-	static const struct device_hooks hooks = {hook_watch, hook_arm};
+	static const struct device_hooks hooks = {.watch = hook_watch, .arm = hook_arm};
 	int irq_fd = fake.vfio.irq_fd;
 
 	fake.vfio = (struct vfio_device){.ops = &fake_vfio_ops,

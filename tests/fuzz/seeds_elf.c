@@ -33,7 +33,10 @@ static void section_header(struct seed *table, uint32_t name, uint32_t type, siz
 	seed_add(table, &header, sizeof(header));
 }
 
-static void write_elf(const struct seed *text, const struct seed *notes, const char *name)
+/* What a seed gets wrong after it was built; NULL for nothing. */
+typedef void damage_fn(struct seed *file);
+
+static void write_damaged(const struct seed *text, const struct seed *notes, const char *name, damage_fn *damage)
 {
 	static const char names[] = "\0.text\0.rodata\0.comment\0.note.aipu\0.shstrtab";
 	static const char comment[] = "target:X2_1204MP3;";
@@ -67,7 +70,14 @@ static void write_elf(const struct seed *text, const struct seed *notes, const c
 	seed_add(&file, rodata, (4 - file.bytes % 4) % 4);
 	((Elf32_Ehdr *)(void *)file.data)->e_shoff = (uint32_t)file.bytes;
 	seed_add(&file, table.data, table.bytes);
+	if (damage)
+		damage(&file);
 	seed_write(&file, "elf", name);
+}
+
+static void write_elf(const struct seed *text, const struct seed *notes, const char *name)
+{
+	write_damaged(text, notes, name, NULL);
 }
 
 static void sub(struct seed *out, uint32_t type, uint32_t id, uint32_t offset, uint32_t bytes, uint32_t location)
@@ -174,12 +184,26 @@ static void fmlist(struct seed *notes, uint32_t blocks, int extras)
 	note(notes, ZY_NOTE_FMLIST, &content);
 }
 
+static void text_note(struct seed *notes, const char *name, const char *text)
+{
+	struct seed content = {.bytes = 0};
+
+	seed_add(&content, text, strlen(text));
+	note(notes, name, &content);
+}
+
+static void gm_note(struct seed *notes, uint32_t control, uint32_t section)
+{
+	struct zy_gmconfig gm = {.control = control, .buffer = {{.buf_index = section}}};
+	struct seed content = {.bytes = 0};
+
+	seed_add(&content, &gm, sizeof(gm));
+	note(notes, ZY_NOTE_GMCONFIG, &content);
+}
+
 static void rare_notes(struct seed *notes)
 {
-	static const char json[] = "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,4,4],\"type\":\"f32\"}],"
-				   "\"outputs\":[{\"name\":\"y\",\"shape\":[16]}]}";
 	struct zy_remap_entry remap = {.type = ZY_REMAP_RODATA, .offset = 4, .next_type = ZY_REMAP_DESC};
-	struct zy_gmconfig gm = {.control = 1};
 	struct seed content = {.bytes = 0};
 
 	seed_add(&content, notes->data, 32);
@@ -189,20 +213,138 @@ static void rare_notes(struct seed *notes)
 	seed_add(&content, &remap, sizeof(remap));
 	note(notes, ZY_NOTE_REMAP, &content);
 	content.bytes = 0;
-	seed_add(&content, &gm, sizeof(gm));
-	note(notes, ZY_NOTE_GMCONFIG, &content);
-	content.bytes = 0;
 	seed_u32(&content, 0);
 	note(notes, ZY_NOTE_SEGMMU, &content);
-	content.bytes = 0;
-	seed_add(&content, json, sizeof(json) - 1);
-	note(notes, ZY_NOTE_GRAPHJSON, &content);
+	text_note(notes, ZY_NOTE_GRAPHJSON,
+		  "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,4,4],\"type\":\"f32\"}],"
+		  "\"outputs\":[{\"name\":\"y\",\"shape\":[16]}]}");
+}
+
+static struct seed text;
+
+/* One group, with whatever `json` and the GM configuration say, and something wrong with the file. */
+static void small(const char *name, const char *json, uint32_t gm_control, uint32_t gm_section, damage_fn *damage)
+{
+	static struct seed notes, table;
+
+	common_notes(&notes, 0);
+	rare_notes(&notes);
+	if (json)
+		text_note(&notes, ZY_NOTE_GRAPHJSON, json);
+	gm_note(&notes, gm_control, gm_section);
+	fmlist(&notes, 1, 1);
+	table.bytes = 0;
+	seed_u32(&table, 1);
+	subgraph(&table, 0, 0, 0, 0);
+	note(&notes, ZY_NOTE_SUBGRAPHS, &table);
+	write_damaged(&text, &notes, name, damage);
+}
+
+/* The same without the common names, so that `json` is the one that counts. */
+static void named(const char *name, const char *json)
+{
+	static struct seed notes, table;
+
+	common_notes(&notes, 0);
+	text_note(&notes, ZY_NOTE_GRAPHJSON, json);
+	fmlist(&notes, 1, 0);
+	table.bytes = 0;
+	seed_u32(&table, 1);
+	subgraph(&table, 0, 0, 0, 0);
+	note(&notes, ZY_NOTE_SUBGRAPHS, &table);
+	write_elf(&text, &notes, name);
+}
+
+static Elf32_Ehdr *header_of(struct seed *file)
+{
+	return (Elf32_Ehdr *)(void *)file->data;
+}
+
+static void wrong_type(struct seed *file)
+{
+	header_of(file)->e_type = ET_DYN;
+}
+
+static void wrong_machine(struct seed *file)
+{
+	header_of(file)->e_machine = EM_386;
+}
+
+static void other_format(struct seed *file)
+{
+	memcpy(file->data, "AIPU BIN", 8);
+}
+
+static void no_magic(struct seed *file)
+{
+	file->data[0] = 'x';
+}
+
+static void tiny(struct seed *file)
+{
+	file->bytes = 9;
+}
+
+static void rename_section(struct seed *file, const char *name)
+{
+	uint8_t *at = memmem(file->data, file->bytes, name, strlen(name) + 1);
+
+	if (at)
+		at[1] = 'X';
+}
+
+static void no_text(struct seed *file)
+{
+	rename_section(file, ZY_SECTION_TEXT);
+}
+
+static void no_notes(struct seed *file)
+{
+	rename_section(file, ZY_SECTION_NOTES);
+}
+
+static void nobits(struct seed *file)
+{
+	Elf32_Shdr *headers = (Elf32_Shdr *)(void *)(file->data + header_of(file)->e_shoff);
+
+	headers[2].sh_type = SHT_NOBITS;
+}
+
+/* Nothing says that the section table is aligned. */
+static void misaligned(struct seed *file)
+{
+	uint32_t at = header_of(file)->e_shoff;
+
+	seed_add(file, "", 1);
+	memmove(file->data + at + 1, file->data + at, file->bytes - at - 1);
+	header_of(file)->e_shoff++;
+}
+
+static void damaged_seeds(void)
+{
+	small("gm-output", NULL, 1, 0, NULL);
+	small("gm-temporary", NULL, 1, 2, NULL);
+	small("gm-off", NULL, 0, 0, NULL);
+	small("wrong-type", NULL, 0, 0, wrong_type);
+	small("wrong-machine", NULL, 0, 0, wrong_machine);
+	small("other-format", NULL, 0, 0, other_format);
+	small("no-magic", NULL, 0, 0, no_magic);
+	small("tiny", NULL, 0, 0, tiny);
+	small("no-text", NULL, 0, 0, no_text);
+	small("no-notes", NULL, 0, 0, no_notes);
+	small("nobits", NULL, 0, 0, nobits);
+	small("misaligned-table", NULL, 0, 0, misaligned);
+	named("json-shape", "{\"inputs\":[{\"shape\":7}],\"outputs\":[{}]}");
+	named("json-dim", "{\"inputs\":[{\"shape\":[-1]}],\"outputs\":[{}]}");
+	named("json-item", "{\"inputs\":[1],\"outputs\":[{}]}");
+	named("json-name", "{\"inputs\":[{\"name\":1}],\"outputs\":[{}]}");
+	named("json-foreign", "[\"somebody's own\"]");
 }
 
 void seeds_elf(void)
 {
 	static const uint32_t end_packet[4] = {0x014f8000u, 0x400c7fffu, 0x400c7fffu, 0x400c7fffu};
-	static struct seed notes, text, table;
+	static struct seed notes, table;
 
 	for (int i = 0; i < 8; i++)
 		seed_add(&text, end_packet, sizeof(end_packet));
@@ -216,6 +358,7 @@ void seeds_elf(void)
 
 	common_notes(&notes, 0);
 	rare_notes(&notes);
+	gm_note(&notes, 1, 0);
 	fmlist(&notes, 1, 1);
 	table.bytes = 0;
 	seed_u32(&table, 4);
@@ -243,4 +386,5 @@ void seeds_elf(void)
 	seed_u32(&table, 0);
 	note(&notes, ZY_NOTE_SUBGRAPHS, &table);
 	write_elf(&text, &notes, "data-only");
+	damaged_seeds();
 }

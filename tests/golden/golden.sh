@@ -38,3 +38,6 @@ compile optional ppocr-det --shape x=1x3x160x160
 compile optional ppocr-rec --shape x=1x3x48x64
 
 "$BIN/tests/golden/golden_test" tests/golden "${arguments[@]}"
+code=$?
+stack_stop || code=1
+exit "$code"

@@ -38,8 +38,8 @@ Npud__Stats harness_stats(struct harness *harness)
 static bool is_clean(const struct harness *harness, const Npud__Stats *stats)
 {
 	/* A device that went away took descriptors of the daemon along. */
-	bool fds =
-	    harness->emu ? stats->open_fds == harness->before.open_fds : stats->open_fds <= harness->before.open_fds;
+	bool fds = !harness->device_gone ? stats->open_fds == harness->before.open_fds
+					 : stats->open_fds <= harness->before.open_fds;
 
 	return stats->sessions == harness->before.sessions && stats->buffers == 0 && stats->buffer_bytes == 0 &&
 	       stats->jobs == 0 && stats->submissions == 0 && stats->mappings == 0 && stats->arena_bytes == 0 && fds;

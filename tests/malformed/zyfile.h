@@ -21,6 +21,8 @@ struct zf_bytes {
 
 static inline void zf_put(struct zf_bytes *bytes, const void *data, size_t size)
 {
+	if (size == 0)
+		return;
 	if (bytes->size + size > bytes->room) {
 		bytes->room = (bytes->size + size) * 2 + 64;
 		bytes->data = realloc(bytes->data, bytes->room);

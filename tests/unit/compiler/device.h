@@ -52,13 +52,13 @@ struct device {
 
 #define DEVICE_FAIL(d, ...)                                                                                            \
 	do {                                                                                                           \
-		(void)snprintf((d)->error, sizeof((d)->error), __VA_ARGS__);                                            \
+		(void)snprintf((d)->error, sizeof((d)->error), __VA_ARGS__);                                           \
 		return -EBADMSG;                                                                                       \
 	} while (0)
 
 static inline struct note *device_note(struct device *d, const char *name)
 {
-	static const char *const names[] = {ZY_NOTE_RODATA, ZY_NOTE_WEIGHT, ZY_NOTE_FMLIST, ZY_NOTE_REMAP,
+	static const char *const names[] = {ZY_NOTE_RODATA,    ZY_NOTE_WEIGHT,      ZY_NOTE_FMLIST,   ZY_NOTE_REMAP,
 					    ZY_NOTE_SUBGRAPHS, ZY_NOTE_COMPILERMSG, ZY_NOTE_GRAPHJSON};
 	struct note *notes[] = {&d->rodata, &d->weight, &d->fmlist, &d->remap, &d->subgraphs, &d->message, &d->json};
 
@@ -200,7 +200,8 @@ static inline int device_reuse(struct device *d, struct cursor_in *c, uint32_t c
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct zy_reuse_section r;
-		if (take(c, &r, sizeof(r)) || r.size == 0 || r.align_bytes == 0 || (r.align_bytes & (r.align_bytes - 1)))
+		if (take(c, &r, sizeof(r)) || r.size == 0 || r.align_bytes == 0 ||
+		    (r.align_bytes & (r.align_bytes - 1)))
 			DEVICE_FAIL(d, "reuse section %u", i);
 		for (uint32_t k = 0; k < r.sub_cnt; k++) {
 			struct zy_sub_section sub;

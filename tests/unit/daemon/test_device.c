@@ -44,7 +44,8 @@ START_TEST(the_second_job_is_linked_behind_the_first)
 	ck_assert_str_eq(world.fake->trace, "mmcDmn");
 	const union zy3_tcb *hold = arena_hold(&session->space, 0);
 	ck_assert_uint_eq(hold->task.next, (uint32_t)world.fake->heads[1]);
-	const union zy3_tcb *last = (const union zy3_tcb *)(void *)(session->space.memory + a->arena_offset) + a->tcbs - 1;
+	const union zy3_tcb *last =
+	    (const union zy3_tcb *)(void *)(session->space.memory + a->arena_offset) + a->tcbs - 1;
 	ck_assert_uint_eq(last->task.next, (uint32_t)arena_iova(&session->space, arena_hold_offset(0)).v);
 	world_close(&world);
 }
@@ -196,6 +197,62 @@ START_TEST(without_scrub_only_a_shared_slot_is_reset)
 	ck_assert_ptr_null(strchr(world.fake->trace, 'S'));
 	run(&world, sessions[7], jobs[7]);
 	ck_assert_ptr_nonnull(strchr(world.fake->trace, 'S'));
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(global_memory_is_overwritten_by_a_job_with_nothing_else_mapped)
+{
+	struct world world;
+	struct host_options options = world_options();
+	if (_i == 0)
+		options.scrub = SCRUB_GM;
+	else
+		options.quirks.reset_keeps_gm = true;
+	world_open_with(&world, &options);
+	struct session *a = world_session(&world);
+	struct session *b = world_session_of(&world, 1001);
+	struct job *job_a = make_job(a);
+	struct job *job_b = make_job(b);
+
+	run(&world, a, job_a);
+	complete(&world, job_a);
+	/* the same session again needs none */
+	run(&world, a, job_a);
+	complete(&world, job_a);
+	world.fake->trace[0] = '\0';
+	uint64_t submission = run(&world, b, job_b);
+	/* leave, (reset,) unmap a's two; map, run and unmap the scrub; map b's two, create, doorbell */
+	ck_assert_str_eq(world.fake->trace, _i == 0 ? "duummcDduummcD" : "dSiuummcDduummcD");
+	complete(&world, job_b);
+	expect(b, submission, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_scrub_that_fails_lets_nobody_in_before_a_reset)
+{
+	struct world world;
+	struct host_options options = world_options();
+	options.scrub = SCRUB_GM;
+	world_open_with(&world, &options);
+	struct session *a = world_session(&world);
+	struct session *b = world_session(&world);
+	struct job *job_a = make_job(a);
+	struct job *job_b = make_job(b);
+
+	run(&world, a, job_a);
+	complete(&world, job_a);
+	world.fake->failing = FAKE_SCRUB;
+	world.fake->trace[0] = '\0';
+	uint64_t submission = submit(b, job_b);
+	ck_assert(worker_step(world.device->worker));
+	ck_assert_str_eq(world.fake->trace, "duummcDuu");
+	ck_assert_int_eq(world.device->state, DEV_RECOVERING);
+	world.fake->failing = 0;
+	world_work(&world);
+	complete(&world, job_b);
+	expect(b, submission, OUT_DONE);
 	world_close(&world);
 }
 END_TEST
@@ -399,6 +456,8 @@ int main(void)
 	tcase_add_test(tcase, the_chain_is_rewritten_before_each_run);
 	tcase_add_test(tcase, a_tenure_change_follows_the_protocol);
 	tcase_add_test(tcase, without_scrub_only_a_shared_slot_is_reset);
+	tcase_add_loop_test(tcase, global_memory_is_overwritten_by_a_job_with_nothing_else_mapped, 0, 2);
+	tcase_add_test(tcase, a_scrub_that_fails_lets_nobody_in_before_a_reset);
 	tcase_add_test(tcase, a_pool_that_cannot_be_left_is_reset);
 	tcase_add_test(tcase, a_switch_that_fails_everywhere_takes_the_device_offline);
 	tcase_add_test(tcase, a_switch_that_fails_once_is_made_good_by_a_reset);

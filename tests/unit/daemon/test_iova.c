@@ -151,7 +151,7 @@ START_TEST(thousands_of_extents_in_any_order)
 		ck_assert_uint_eq(take(space, 0x1000, 0), 0x200000000 + i * 0x1000);
 	for (uint64_t i = 0; i < 4096; i += 2)
 		ck_assert_int_eq(iova_release(space, (iova_t){0x200000000 + i * 0x1000}, 0x1000), 0);
-	ck_assert_uint_eq(take(space, 0x2000, 0), 0x200000000 + 4096 * 0x1000);
+	ck_assert_uint_eq(take(space, 0x2000, 0), 0x200000000 + 4096ull * 0x1000);
 	for (uint64_t i = 0; i < 4096; i += 2)
 		ck_assert_uint_eq(take(space, 0x1000, 0), 0x200000000 + i * 0x1000);
 	ck_assert_uint_eq(iova_live(space), 4097);

@@ -186,8 +186,8 @@ START_TEST(each_rung_that_fails_leads_to_the_next)
 	pass_time(&world, NSEC_PER_SEC);
 	expect(session, guilty, OUT_TIMEOUT);
 	ck_assert_int_eq(world.device->state, this->state);
-	ck_assert_msg(strncmp(world.fake->trace, this->trace, strlen(this->trace)) == 0, "%s is not %s", world.fake->trace,
-		      this->trace);
+	ck_assert_msg(strncmp(world.fake->trace, this->trace, strlen(this->trace)) == 0, "%s is not %s",
+		      world.fake->trace, this->trace);
 	world.fake->failing = 0;
 	if (this->state == DEV_READY)
 		complete(&world, job);
@@ -432,7 +432,8 @@ static void chaos_step(struct chaos *chaos, unsigned *seed)
 		device_tick(world->device);
 		break;
 	case 6:
-		session_cancel(chaos->sessions[s], (uint64_t)(1 + next_random(seed) % 4) << 32 | (1 + next_random(seed) % 8));
+		session_cancel(chaos->sessions[s],
+			       (uint64_t)(1 + next_random(seed) % 4) << 32 | (1 + next_random(seed) % 8));
 		break;
 	default:
 		world->fake->failing = next_random(seed) % 6 ? 0 : FAKE_ABORT | FAKE_STAYS_BUSY;
@@ -504,7 +505,8 @@ int main(void)
 	tcase_add_test(tcase, a_completion_that_races_with_a_cancel_counts);
 	tcase_add_test(tcase, a_hang_ends_as_timeout_and_others_run_on);
 	tcase_add_test(tcase, a_completion_in_the_interrupt_path_is_not_late);
-	tcase_add_loop_test(tcase, each_rung_that_fails_leads_to_the_next, 0, (int)(sizeof(ladder) / sizeof(ladder[0])));
+	tcase_add_loop_test(tcase, each_rung_that_fails_leads_to_the_next, 0,
+			    (int)(sizeof(ladder) / sizeof(ladder[0])));
 	tcase_add_test(tcase, a_device_without_any_reset_goes_offline_and_reaches_no_memory);
 	tcase_add_test(tcase, a_fault_names_its_submission_and_spares_the_one_behind);
 	tcase_add_test(tcase, an_exception_without_a_known_pointer_blames_the_oldest);

@@ -266,6 +266,7 @@ START_TEST(a_single_group_waits_for_nothing_and_interrupts_at_core_level)
 	ck_assert_int_eq(v3_chain_encode(&job, (iova_t){0x4000}, tcb), 0);
 	EXPECT(tcb, 0, {0, 0x30000}, {4, 0x4180}, {20, 0xbeef0000}, {48, 0x60}, {56, 0x60});
 	EXPECT(tcb, 2, {24, 0x31}, {88, 0x31});
+	ck_assert_uint_eq(tcb[3].task.flag, ZY3_TCB_TASK); /* "all before" of a job with one group is nothing */
 	EXPECT(tcb, 4, {0, 0x41}, {16, 0x63d}, {20, 0xbeef0000}, {24, 0x10000}, {28, 0x10001}, {32, 0x20001},
 	       {36, 0x10001}, {40, 1}, {44, 0x10000}, {52, 0x11000}, {60, 0x21000}, {72, 0x9040}, {108, 0x4200},
 	       {112, 0xa000}, {124, 0x9000});

@@ -5,18 +5,6 @@
 
 #define RW (VFIO_READ | VFIO_WRITE)
 
-static unsigned fds_before;
-
-static void count_fds(void)
-{
-	fds_before = open_fds();
-}
-
-static void no_fd_left(void)
-{
-	ck_assert_uint_eq(open_fds(), fds_before);
-}
-
 static void serve_all(struct peer *peer)
 {
 	while (peer_receive(peer)) {
@@ -341,7 +329,7 @@ static void fill(int memory)
 
 	for (int i = 0; i < 5; i++) {
 		memset(page, i, sizeof(page));
-		ck_assert_int_eq(pwrite(memory, page, sizeof(page), i * 4096), 4096);
+		ck_assert_int_eq(pwrite(memory, page, sizeof(page), (off_t)i * 4096), 4096);
 	}
 }
 

@@ -345,11 +345,11 @@ static inline struct peer *peer_new(void (*script)(struct peer *peer))
 	peer->fd = peer->twin = peer->irq_fd = -1;
 	sem_init(&peer->go, 0, 0);
 	sem_init(&peer->reached, 0, 0);
-	strcpy(peer->directory, "/tmp/vfu-peer-XXXXXX");
+	snprintf(peer->directory, sizeof(peer->directory), "/tmp/vfu-peer-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(peer->directory));
 	snprintf(peer->path, sizeof(peer->path), "%s/s", peer->directory);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	strcpy(address.sun_path, peer->path);
+	memcpy(address.sun_path, peer->path, sizeof(peer->path));
 	peer->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(peer->listener, (const struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(listen(peer->listener, 1), 0);
@@ -381,6 +381,26 @@ static inline struct vfio_device *peer_open(struct peer *peer)
 	peer_start(peer);
 	ck_assert_msg(vfio_user_open(peer->path, NULL, &device, why, sizeof(why)) == 0, "%s", why);
 	return device;
+}
+
+static unsigned fds_before;
+
+static inline void count_fds(void)
+{
+	fds_before = open_fds();
+}
+
+static inline void no_fd_left(void)
+{
+	ck_assert_uint_eq(open_fds(), fds_before);
+}
+
+/* Serves register reads with 0x1234 until the client hangs up. */
+static inline void serve_reads(struct peer *peer)
+{
+	while (peer_receive(peer))
+		if (!(peer->header.flags & VFU_FLAG_NO_REPLY))
+			peer_reply_read(peer, 0x1234);
 }
 
 static inline int memfd_of(size_t bytes)

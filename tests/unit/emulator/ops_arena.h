@@ -199,11 +199,8 @@ static inline void record_finish(struct record *r, const void *params, size_t by
 
 static inline int record_run(struct arena *arena, const struct record *r, uint32_t task, uint32_t tasks)
 {
-	struct op_run run = {.memory = &arena->memory,
-			     .cache = arena->cache,
-			     .task = task,
-			     .tasks = tasks,
-			     .instance = arena->instance};
+	struct op_run run = {
+	    .memory = &arena->memory, .cache = arena->cache, .task = task, .tasks = tasks, .instance = arena->instance};
 
 	int rc = op_run(&run, &r->header, r->header.bytes);
 	ck_assert_int_eq(arena->open, 0);

@@ -7,6 +7,7 @@
 #define NPUD_TESTS_EMULATOR_RIG_H
 
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -198,6 +199,24 @@ static inline void rig_drain(struct rig *rig)
 	}
 }
 
+static inline struct device_stats rig_stats(struct rig *rig)
+{
+	pthread_mutex_lock(&rig->device->lock);
+	struct device_stats stats = rig->device->stats;
+	pthread_mutex_unlock(&rig->device->lock);
+
+	return stats;
+}
+
+/* Waits until that many groups have finished. */
+static inline void rig_await_groups(struct rig *rig, uint64_t groups)
+{
+	uint64_t until = emu_now_ns() + RIG_WAIT_MS * 1000000ull;
+
+	while (rig_stats(rig).groups < groups)
+		ck_assert_msg(emu_now_ns() < until, "groups do not finish");
+}
+
 static inline void rig_expect_silence(struct rig *rig)
 {
 	uint64_t one;
@@ -224,6 +243,8 @@ static inline uint32_t rig_insn(struct rig *rig, uint32_t at, struct isa_insn in
 	memcpy(rig->memory + at, &insn, sizeof(insn));
 	return at + ISA_INSN_BYTES;
 }
+/* Unnamed fields of an instruction are 0. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #define INSN(...) ((struct isa_insn){__VA_ARGS__})
 
 static inline uint32_t rig_end(struct rig *rig, uint32_t at)

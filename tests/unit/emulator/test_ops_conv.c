@@ -246,8 +246,8 @@ START_TEST(an_output_that_reaches_past_the_input_reads_zeros)
 	struct shape s = {.spatial = 2, .n = 1, .group = 1, .ic = 3, .oc = 4, .in = {5, 5}, .out = {9, 7}, .k = {3, 3}};
 	struct tensors t = {.has_bias = true};
 
-	s.p = (struct isa_conv_params){.spatial = 2, .group = 1, .stride = {2, 1}, .dilation = {1, 1},
-				       .pad_begin = {6, 1}};
+	s.p = (struct isa_conv_params){
+	    .spatial = 2, .group = 1, .stride = {2, 1}, .dilation = {1, 1}, .pad_begin = {6, 1}};
 	build(&s, &t, 3);
 	for (uint32_t tasks = 1; tasks <= 4; tasks++)
 		run_and_check(&s, &t, 2, tasks);
@@ -256,7 +256,8 @@ END_TEST
 
 START_TEST(an_addend_may_be_the_output_itself)
 {
-	struct shape s = {.spatial = 2, .n = 1, .group = 1, .ic = 8, .oc = 24, .in = {9, 9}, .out = {9, 9}, .k = {1, 1}};
+	struct shape s = {
+	    .spatial = 2, .n = 1, .group = 1, .ic = 8, .oc = 24, .in = {9, 9}, .out = {9, 9}, .k = {1, 1}};
 	struct tensors t = {.has_bias = true};
 	struct record r;
 
@@ -279,15 +280,15 @@ END_TEST
 
 START_TEST(work_is_counted_and_shared_evenly)
 {
-	struct shape s = {.spatial = 2, .n = 1, .group = 1, .ic = 16, .oc = 16, .in = {34, 34}, .out = {34, 34},
-			  .k = {3, 3}};
+	struct shape s = {
+	    .spatial = 2, .n = 1, .group = 1, .ic = 16, .oc = 16, .in = {34, 34}, .out = {34, 34}, .k = {3, 3}};
 	struct tensors t = {.has_bias = true};
 	struct record r;
 	uint64_t sum = 0;
 	uint64_t top = 0;
 
-	s.p = (struct isa_conv_params){.spatial = 2, .group = 1, .stride = {1, 1}, .dilation = {1, 1},
-				       .pad_begin = {1, 1}};
+	s.p = (struct isa_conv_params){
+	    .spatial = 2, .group = 1, .stride = {1, 1}, .dilation = {1, 1}, .pad_begin = {1, 1}};
 	build(&s, &t, 3);
 	record_start(&r, ISA_T_CONV, 2);
 	record_operand(&r, &t.out);

@@ -764,6 +764,9 @@ END_TEST
 
 #define THREADS 4
 #define RUNS 200
+#define TOTAL 800u /* runs of all threads */
+
+_Static_assert(TOTAL == THREADS * RUNS, "runs of all threads");
 
 static void *run_jobs(void *user)
 {
@@ -803,7 +806,7 @@ START_TEST(threads_share_a_connection)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 		ck_assert_uint_eq(wrong[i], 0);
 	}
-	ck_assert_uint_eq(atomic_load(&fake.submit_count), THREADS * RUNS);
+	ck_assert_uint_eq(atomic_load(&fake.submit_count), TOTAL);
 	finish();
 }
 END_TEST

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a READY device does next: leave a session, release memory, map, switch, ring the doorbell. Never feeds a session
+ * that does not hold the device, and never blocks.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/core/buffer.h"
+#include "daemon/core/device.h"
+#include "daemon/core/host.h"
+#include "daemon/core/job.h"
+#include "daemon/core/session.h"
+#include "daemon/util/barrier.h"
+#include "daemon/util/clock.h"
+#include "proto/zhouyi_regs.h"
+
+/*
+ * Collects what the job needs and is not mapped. 0, or -EFAULT if one of it could not be mapped before. What is on the
+ * list when the answer is 0 has to go to the worker.
+ */
+static int collect_mappings(struct device *device, struct job *job, struct list *out)
+{
+	struct mapping *arena = &job->session->space.arena;
+
+	if (job->epoch == device->epoch)
+		return 0;
+	bool failed = arena == device->unmappable;
+	if (!arena->live)
+		list_append(out, &arena->link);
+	for (uint32_t i = 0; i < job->buffer_count; i++) {
+		struct mapping *mapping = &job->buffers[i]->map;
+		failed |= mapping == device->unmappable;
+		if (!mapping->live)
+			list_append(out, &mapping->link);
+	}
+	if (failed) {
+		list_each (node, next, out)
+			list_remove(node);
+		device->unmappable = NULL;
+		return -EFAULT;
+	}
+	if (list_empty(out))
+		job->epoch = device->epoch;
+	return 0;
+}
+
+static int ring_doorbell(struct device *device, struct submission *submission)
+{
+	struct job *job = submission->job;
+	struct address_space *space = &submission->session->space;
+	union zy3_tcb *chain = (union zy3_tcb *)(void *)(space->memory + job->arena_offset);
+	uint32_t hold = device->hold;
+	uint32_t hold_offset = arena_hold_offset(hold);
+	iova_t head = arena_iova(space, job->arena_offset);
+	bool first = !device->chained;
+
+	memcpy(chain, job->pristine, (size_t)job->tcbs * ZY_TCB_BYTES);
+	arena_restore_code(space);
+	v3_hold_encode(arena_hold(space, hold), &job->pristine[job->tcbs - 1],
+		       space_npu_addr(space, arena_iova(space, 0)),
+		       space_npu_addr(space, arena_iova(space, hold_offset)));
+	/* Nobody waits for the end of a hold TCB: half of all interrupts less. */
+	arena_hold(space, hold)->task.interrupt_en &= ~ZY3_INTR_DONE;
+	v3_tcb_set_next(&chain[job->tcbs - 1], arena_iova(space, hold_offset));
+	/* The chain is complete in memory before anything points to it, and the link before the doorbell. */
+	device_write_barrier();
+	if (!first)
+		v3_tcb_set_next(arena_hold(space, (hold + ARENA_HOLDS - 1) % ARENA_HOLDS), head);
+	device_write_barrier();
+	device->hold = (hold + 1) % ARENA_HOLDS;
+	device->chained = true;
+	device->redial = false;
+	device->dispatches++;
+	return device->npu->ops->dispatch(device->npu, head, first, (uint16_t)submission->item.arrival);
+}
+
+static int dispatch(struct device *device, struct submission *submission)
+{
+	struct host *host = device->host;
+
+	submission->dispatched = clock_now();
+	host->options.scheduler->dispatched(host->sched, &submission->item, submission->dispatched.v);
+	submission->state = SUBMISSION_RUNNING;
+	list_append(&device->in_flight, &submission->link);
+	device->in_flight_count++;
+	return ring_doorbell(device, submission);
+}
+
+static void dispatch_failed(struct device *device, int error)
+{
+	if (error == -ENODEV) {
+		device_lost(device);
+		return;
+	}
+	/* What runs before it is innocent, and its end is a better moment to ring again. */
+	device->redial = device->in_flight_count > 1;
+	if (device->redial)
+		return;
+	device_blame(device, OUT_DEVICE_RESET, "the device refused a command", NULL, NULL);
+	device_recover(device, RECOVERY_SOFT_RESET);
+}
+
+/* Everything in flight is linked already: the device has only to look again. */
+static void ring_again(struct device *device)
+{
+	if (device->in_flight_count == 0) {
+		device->redial = false;
+		return;
+	}
+	int error = device->npu->ops->dispatch(device->npu, (iova_t){0}, false, 0);
+	if (error < 0)
+		dispatch_failed(device, error);
+	else
+		device->redial = false;
+}
+
+/* One step for the picked submission: true if the loop may go on feeding. */
+static bool feed_one(struct device *device, struct submission *submission)
+{
+	struct session *session = submission->session;
+	struct list wanted;
+
+	if (session != device->attached && device->in_flight_count)
+		return false;
+	list_init(&wanted);
+	if (collect_mappings(device, submission->job, &wanted) < 0) {
+		submission_drop(submission, OUT_FAULT, "memory of this job could not be mapped for the device",
+				clock_now());
+		return true;
+	}
+	if (session != device->attached) {
+		device_start_switch(device, session, &wanted);
+		return false;
+	}
+	if (!list_empty(&wanted)) {
+		list_splice(&device->work.map, &wanted);
+		device_work_start(device, DEV_OP_MAP, DEV_SWITCHING);
+		return false;
+	}
+	int error = dispatch(device, submission);
+	if (error < 0)
+		dispatch_failed(device, error);
+	return error == 0;
+}
+
+/* Cancelled work is aborted when it is the oldest: only then is it certainly what runs. */
+static bool start_cancel(struct device *device)
+{
+	struct submission *first = device_oldest(device);
+
+	if (!first || !first->cancel_wanted)
+		return false;
+	device_blame(device, OUT_CANCELLED, "cancelled while it ran", first, NULL);
+	return true;
+}
+
+void device_feed(struct device *device)
+{
+	struct host *host = device->host;
+
+	if (device->redial)
+		ring_again(device);
+	for (;;) {
+		if (device->state != DEV_READY)
+			return;
+		if (device->lost) {
+			device_lost(device);
+			return;
+		}
+		if (device->incident_pending || start_cancel(device)) {
+			device_recover(device, RECOVERY_ABORT);
+			return;
+		}
+		bool leave = device->attached && device->attached->closing;
+		if ((leave || device->dirty) && device->in_flight_count == 0) {
+			device_start_switch(device, NULL, NULL);
+			return;
+		}
+		if (device_start_releases(device))
+			return;
+		if (device->in_flight_count >= host->options.max_in_flight)
+			return;
+		struct sched_item *item = host->options.scheduler->pick_next(
+		    host->sched, device->index, device->attached ? device->attached->id : 0, clock_now().v);
+		if (!item || !feed_one(device, list_entry(item, struct submission, item)))
+			return;
+	}
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration: what is shipped is valid, every error names its place, nothing is half-applied. */
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "daemon/config.h"
+#include "daemon/log.h"
+#include "tests/unit/suite.h"
+
+#define DEVICES "\"devices\": [{\"name\": \"npu0\", \"path\": \"/a\"}]"
+
+static int parse(const char *text, struct config *config, struct config_errors *errors)
+{
+	return config_parse(text, strlen(text), config, errors);
+}
+
+START_TEST(the_shipped_configuration_is_valid_and_is_the_default)
+{
+	struct config shipped, minimal;
+	struct config_errors errors;
+
+	int error = config_load("config/npud.json", &shipped, &errors);
+	ck_assert_msg(error == 0, "%s", errors.text);
+	ck_assert_int_eq(parse("{" DEVICES "}", &minimal, &errors), 0);
+	ck_assert_str_eq(shipped.socket.path, minimal.socket.path);
+	ck_assert_uint_eq(shipped.socket.mode, minimal.socket.mode);
+	ck_assert_uint_eq(shipped.scheduler.max_in_flight, minimal.scheduler.max_in_flight);
+	ck_assert_uint_eq(shipped.budget.default_ms, minimal.budget.default_ms);
+	ck_assert_uint_eq(shipped.budget.max_ms, minimal.budget.max_ms);
+	ck_assert_uint_eq(shipped.scrub, minimal.scrub);
+	ck_assert_uint_eq(shipped.devices[0].deadline_ms, minimal.devices[0].deadline_ms);
+}
+END_TEST
+
+START_TEST(every_key_reaches_its_place)
+{
+	static const char text[] =
+	    "{\"socket\": {\"path\": \"/run/x\", \"mode\": \"0600\", \"group\": \"g\"},"
+	    "\"log\": {\"level\": \"debug\", \"format\": \"json\"},"
+	    "\"devices\": [{\"name\": \"a\", \"transport\": \"vfio-user\", \"path\": \"/a\", \"deadline_ms\": 5},"
+	    "{\"name\": \"b\", \"path\": \"/b\"}],"
+	    "\"scheduler\": {\"policy\": \"fifo\", \"max_in_flight\": 4},"
+	    "\"budget\": {\"default_ms\": 10, \"max_ms\": 20}, \"scrub\": \"none\","
+	    "\"limits\": {\"connections\": 7, \"session\": {\"buffers\": 9}, \"tenant\": {\"jobs\": 3},"
+	    "\"daemon\": {\"buffer_bytes\": 4096}},"
+	    "\"quirks\": {\"create_always\": true, \"gm_offset_shift\": 12}}";
+	struct config config;
+	struct config_errors errors;
+	struct host_options options;
+
+	ck_assert_int_eq(parse(text, &config, &errors), 0);
+	ck_assert_str_eq(config.socket.path, "/run/x");
+	ck_assert_uint_eq(config.socket.mode, 0600);
+	ck_assert_uint_eq(config.log.level, LOG_LEVEL_DEBUG);
+	ck_assert_uint_eq(config.device_count, 2);
+	ck_assert_uint_eq(config.devices[0].deadline_ms, 5);
+	ck_assert_str_eq(config.devices[1].path, "/b");
+	config_host_options(&config, &options);
+	ck_assert_uint_eq(options.max_in_flight, 4);
+	ck_assert_uint_eq(options.default_budget_ns, 10000000);
+	ck_assert_int_eq(options.scrub, SCRUB_NONE);
+	ck_assert_uint_eq(options.session_maximum[QUOTA_BUFFERS], 9);
+	ck_assert_uint_eq(options.tenant_maximum[QUOTA_JOBS], 3);
+	ck_assert_uint_eq(options.daemon_maximum[QUOTA_BUFFER_BYTES], 4096);
+	ck_assert(options.quirks.create_always);
+	ck_assert_uint_eq(options.quirks.gm_offset_shift, 12);
+}
+END_TEST
+
+/* What is wrong, and how the message begins. */
+static const char *const bad[][2] = {
+    {"", "line 1"},
+    {"[]", "configuration: must be an object"},
+    {"{", "line 1"},
+    {"{\"devices\": []}", "devices: "},
+    {"{\"devices\": {}}", "devices: "},
+    {"{}", "devices: "},
+    {"{\"devices\": [1]}", "devices[0]: must be an object"},
+    {"{\"devices\": [{\"name\": \"a\"}]}", "devices[0].path: missing"},
+    {"{\"devices\": [{\"path\": \"/a\"}]}", "devices[0].name: missing"},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"a\"}]}", "devices[0].path: must be an absolute path"},
+    {"{\"devices\": [{\"name\": \"\", \"path\": \"/a\"}]}", "devices[0].name: "},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\"}, {\"name\": \"a\", \"path\": \"/b\"}]}", "devices[1].name: "},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\"}, {\"name\": \"b\", \"path\": \"/a\"}]}", "devices[1].path: "},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"deadline_ms\": 0}]}", "devices[0].deadline_ms: "},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"transport\": \"pci\"}]}", "devices[0].transport: "},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"x\": 0}]}", "devices[0].x: unknown key"},
+    {"{" DEVICES ", \"x\": 0}", "x: unknown key"},
+    {"{" DEVICES ", " DEVICES "}", "line 1"},
+    {"{" DEVICES ", \"socket\": {\"mode\": \"660\"}}", "socket.mode: "},
+    {"{" DEVICES ", \"socket\": {\"mode\": 432}}", "socket.mode: "},
+    {"{" DEVICES ", \"socket\": {\"mode\": \"0680\"}}", "socket.mode: "},
+    {"{" DEVICES ", \"socket\": []}", "socket: must be an object"},
+    {"{" DEVICES ", \"log\": {\"level\": \"loud\"}}", "log.level: must be one of \"error\", \"warn\""},
+    {"{" DEVICES ", \"scheduler\": {\"policy\": \"fair\"}}", "scheduler.policy: "},
+    {"{" DEVICES ", \"scheduler\": {\"max_in_flight\": 9}}", "scheduler.max_in_flight: "},
+    {"{" DEVICES ", \"budget\": {\"default_ms\": 2, \"max_ms\": 1}}", "budget.default_ms: "},
+    {"{" DEVICES ", \"budget\": {\"max_ms\": 1.5}}", "budget.max_ms: "},
+    {"{" DEVICES ", \"budget\": {\"max_ms\": -1}}", "budget.max_ms: "},
+    {"{" DEVICES ", \"scrub\": true}", "scrub: must be one of"},
+    {"{" DEVICES ", \"limits\": {\"tenant\": {\"buffers\": 0}}}", "limits.tenant.buffers: "},
+    {"{" DEVICES ", \"limits\": {\"tenant\": {\"threads\": 1}}}", "limits.tenant.threads: unknown key"},
+    {"{" DEVICES ", \"quirks\": {\"create_always\": 1}}", "quirks.create_always: must be true or false"},
+    {"{" DEVICES ", \"quirks\": {\"gm_offset_shift\": 3}}", "quirks.gm_offset_shift: "},
+    {"{" DEVICES ", \"quirks\": {\"reset_keeps_gm\": 2}}", "quirks.reset_keeps_gm: "},
+};
+
+START_TEST(every_error_names_its_path_and_changes_nothing)
+{
+	struct config config, before;
+	struct config_errors errors;
+
+	memset(&config, 0x5a, sizeof(config));
+	memcpy(&before, &config, sizeof(config));
+	ck_assert_int_eq(parse(bad[_i][0], &config, &errors), -EINVAL);
+	ck_assert_msg(strncmp(errors.text, bad[_i][1], strlen(bad[_i][1])) == 0, "%s\nis not\n%s", errors.text,
+		      bad[_i][1]);
+	ck_assert_uint_ge(errors.count, 1);
+	ck_assert_int_eq(memcmp(&config, &before, sizeof(config)), 0);
+}
+END_TEST
+
+START_TEST(several_errors_come_at_once)
+{
+	struct config config;
+	struct config_errors errors;
+
+	ck_assert_int_eq(parse("{\"devices\": [{}], \"scrub\": 1, \"x\": 1}", &config, &errors), -EINVAL);
+	ck_assert_uint_eq(errors.count, 4);
+	ck_assert_ptr_nonnull(strstr(errors.text, "devices[0].name"));
+	ck_assert_ptr_nonnull(strstr(errors.text, "\nx: unknown key"));
+}
+END_TEST
+
+START_TEST(a_flood_of_errors_stays_inside_its_buffer)
+{
+	static char text[65536] = "{";
+	struct config config;
+	struct config_errors errors;
+	size_t used = 1;
+
+	for (int i = 0; i < 2000; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "\"key%d\": 0,", i);
+	memcpy(text + used, DEVICES "}", sizeof(DEVICES "}"));
+	ck_assert_int_eq(parse(text, &config, &errors), -EINVAL);
+	ck_assert_uint_eq(errors.count, 2000);
+	ck_assert_uint_lt(strlen(errors.text), sizeof(errors.text));
+}
+END_TEST
+
+START_TEST(a_missing_file_is_an_error)
+{
+	struct config config;
+	struct config_errors errors;
+
+	ck_assert_int_eq(config_load("/nonexistent/npud.json", &config, &errors), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(errors.text, "/nonexistent/npud.json: "));
+	ck_assert_int_lt(config_load("/", &config, &errors), 0);
+	ck_assert_int_eq(config_load("/dev/zero", &config, &errors), -EFBIG);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *tcase = tcase_create("config");
+
+	tcase_add_test(tcase, the_shipped_configuration_is_valid_and_is_the_default);
+	tcase_add_test(tcase, every_key_reaches_its_place);
+	tcase_add_loop_test(tcase, every_error_names_its_path_and_changes_nothing, 0,
+			    (int)(sizeof(bad) / sizeof(bad[0])));
+	tcase_add_test(tcase, several_errors_come_at_once);
+	tcase_add_test(tcase, a_flood_of_errors_stays_inside_its_buffer);
+	tcase_add_test(tcase, a_missing_file_is_an_error);
+	suite_add_tcase(suite, tcase);
+	return suite_main(suite);
+}
