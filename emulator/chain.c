@@ -12,7 +12,11 @@
 static int chain_fetch(struct device *device, uint64_t bus, void *data, uint64_t bytes)
 {
 	uint32_t stops = device->stops;
+	bool direct = false;
 
+	/* Tasks that this thread made ready need not wait for a client's answer. */
+	if (device->ready_first && dma_allowed(device->dma, bus, bytes, DMA_ACCESS_READ, &direct) && !direct)
+		exec_wake(device);
 	(void)pthread_mutex_unlock(&device->lock);
 	int err = dma_read(device->dma, bus, data, bytes, &device->tsm_stop);
 	(void)pthread_mutex_lock(&device->lock);
@@ -49,6 +53,7 @@ static int chain_gm_sync(struct device *device, const struct zy3_init_tcb *init,
 	if (offset >= size)
 		return -EINVAL;
 	bytes = bytes < size - offset ? bytes : size - offset;
+	exec_wake(device);
 	(void)pthread_mutex_unlock(&device->lock);
 	if (ctrl >> 30 == 1)
 		err = dma_read(device->dma, bus, gm, bytes, &device->tsm_stop);

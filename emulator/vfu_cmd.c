@@ -362,10 +362,11 @@ void vfu_handle(struct vfu *vfu)
 
 	if (err)
 		emu_log(EMU_LOG_DEBUG, "command %u refused: errno %d", header->command, -err);
+	/* Who gets the reply may rely on the descriptors being closed. */
+	vfu_inbox_reset(&vfu->inbox);
 	vfu_reply_send(vfu, err, &reply);
 	free(reply.extra);
 	/* Nothing may come before VERSION, and a failed one leaves nothing to talk about. */
 	if (!vfu->negotiated || type != VFU_FLAG_COMMAND)
 		vfu->dead = true;
-	vfu_inbox_reset(&vfu->inbox);
 }

@@ -50,6 +50,7 @@ struct vfu {
 	struct vfu_stream main;
 	struct vfu_stream twin; /* the server's requests; fd -1 if they share `main` */
 	bool gone;
+	bool twin_pending; /* the twin had something while a reply went first */
 	bool has_reset;
 	bool intx; /* level interrupt that masks itself: unmask after use */
 	uint16_t next_id;

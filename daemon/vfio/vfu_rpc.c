@@ -204,27 +204,41 @@ static int serve_pending(struct vfu *vfu, struct vfu_stream *stream, nsec_t dead
 
 /* ------------------------------------------------------------------ calls */
 
+/* Everything that the twin has, within the deadline. */
+static int serve_twin(struct vfu *vfu, nsec_t deadline)
+{
+	int rc = 0;
+
+	vfu->twin_pending = false;
+	while (rc == 0) {
+		rc = vfu_buffered(&vfu->twin) > 0 ? 0 : vfu_stream_try(&vfu->twin);
+		if (rc == 0 && nsec_since(deadline, vfu_now()) == 0)
+			rc = -ETIMEDOUT;
+		if (rc == 0)
+			rc = serve_pending(vfu, &vfu->twin, deadline);
+	}
+	return rc == -EAGAIN ? 0 : rc;
+}
+
 /*
- * Waits until the main stream has something. The twin goes first: a server whose replies are always there at once would
- * never be answered otherwise. The deadline bounds both.
+ * Waits until the main stream has something. Where the twin has something too, the reply goes first (it may grant the
+ * very mapping that the request is about), and the request is the next call's first business.
  */
 static int wait_reply(struct vfu *vfu, nsec_t deadline)
 {
 	struct pollfd fds[] = {{.fd = vfu->main.fd, .events = POLLIN}, {.fd = vfu->twin.fd, .events = POLLIN}};
+	int rc = 0;
 
-	while (vfu_buffered(&vfu->main) == 0) {
-		int rc = vfu_buffered(&vfu->twin) > 0 ? 0 : vfu_wait(fds, 2, deadline);
-
-		if (rc == 0 && (vfu_buffered(&vfu->twin) > 0 || fds[1].revents))
-			rc = serve_pending(vfu, &vfu->twin, deadline);
-		else if (rc == 0)
-			rc = vfu_stream_try(&vfu->main);
-		if (rc && rc != -EAGAIN)
-			return rc;
-		if (nsec_since(deadline, vfu_now()) == 0)
-			return -ETIMEDOUT;
+	while (vfu_buffered(&vfu->main) == 0 && rc == 0) {
+		rc = vfu_wait(fds, 2, deadline);
+		if (rc)
+			break;
+		vfu->twin_pending |= fds[1].revents != 0;
+		rc = fds[0].revents ? vfu_stream_try(&vfu->main) : serve_twin(vfu, deadline);
+		if (rc == -EAGAIN)
+			rc = 0;
 	}
-	return 0;
+	return rc;
 }
 
 /* Reads frames until the reply to `id` is complete; its body is in vfu->reply. */
@@ -274,7 +288,9 @@ int vfu_call(struct vfu *vfu, struct vfu_call *call)
 	call->reply_fd_count = 0;
 	if (vfu->gone)
 		return -ENODEV;
-	int rc = send_command(vfu, call, id, 0, deadline);
+	int rc = vfu->twin_pending ? serve_twin(vfu, deadline) : 0;
+	if (rc == 0)
+		rc = send_command(vfu, call, id, 0, deadline);
 	if (rc == 0)
 		rc = recv_reply(vfu, call, id, &header, deadline);
 	if (rc)

@@ -60,6 +60,32 @@ static bool images_dense(const struct op_tensor *t)
 	return t->dims[0] <= 1 || t->strides[0] == t->dims[1] * t->dims[2] * t->dims[3] * t->dims[4];
 }
 
+/* Does the window of output index o of an axis meet the input at all? Not if it lies in padding or jumps over it. */
+static bool window_meets(const struct conv *c, uint32_t axis, int64_t o)
+{
+	int64_t at = o * c->stride[axis] - c->pad[axis];
+
+	for (int64_t k = 0; k < c->weight.dims[2 + axis]; k++, at += c->dilation[axis])
+		if (at >= 0 && at < c->in.dims[2 + axis])
+			return true;
+	return false;
+}
+
+/* Kernels of release 2.6 crash on windows without input; only those that stick out at an end can be such. */
+static bool windows_meet(const struct conv *c, uint32_t axis)
+{
+	int64_t n = c->out.dims[2 + axis];
+	int64_t reach = (c->weight.dims[2 + axis] - 1) * c->dilation[axis] + 1;
+
+	for (int64_t o = 0; o < n && o * c->stride[axis] < c->pad[axis]; o++)
+		if (!window_meets(c, axis, o))
+			return false;
+	for (int64_t o = n - 1; o >= 0 && o * c->stride[axis] - c->pad[axis] + reach > c->in.dims[2 + axis]; o--)
+		if (!window_meets(c, axis, o))
+			return false;
+	return true;
+}
+
 static bool geometry_sane(const struct conv *c)
 {
 	const struct op_tensor *t[] = {&c->out, &c->in, &c->weight};
@@ -78,6 +104,8 @@ static bool geometry_sane(const struct conv *c)
 		    c->weight.dims[2 + i] > FAST_MAX_STEP)
 			return false;
 		if (c->pad[i] < 0 || c->pad[i] >= reach || pad_end >= reach || pad_end + c->stride[i] <= 0)
+			return false;
+		if (!c->transpose && !windows_meet(c, i))
 			return false;
 	}
 	if (c->out_first || c->out.dims[1] != c->group * c->out_per_group)
@@ -321,6 +349,8 @@ static int run_prim(struct op_ctx *ctx, const struct conv *c, struct op_prim *pr
 static void geometry_fill(struct geometry *g, const struct conv *c, enum layout layout)
 {
 	bool same = c->has_addend && layout_of(&c->addend) == layout && layout_of(&c->out) == layout;
+	/* Release 2.6 gets whole-tensor addends wrong in depthwise kernels and where they look like one per channel. */
+	same = same && c->group == 1 && c->out.dims[2] * c->out.dims[3] * c->out.dims[4] > 1;
 	bool whole = images_dense(&c->in) && images_dense(&c->out) && (!same || images_dense(&c->addend));
 
 	memset(g, 0, sizeof(*g));

@@ -17,7 +17,7 @@
 #define OP_MAX_SCRATCH ((size_t)512 << 20) /* of one thread */
 #define OP_CANCEL_STEPS 65536 /* elements between two looks at run->cancel */
 
-#define OP_UNINTERRUPTED_MACS (1ll << 8) /* handed to the library in one piece: well under a second */
+#define OP_UNINTERRUPTED_MACS (1ll << 31) /* handed to the library in one piece: well under a second */
 
 #define OP_MACS_PER_CYCLE 512u
 #define OP_ELEMENTS_PER_CYCLE 16u

@@ -99,6 +99,7 @@ END_TEST
 static void refuse_then_serve(struct peer *peer)
 {
 	peer_expect(peer, VFU_DMA_MAP);
+	peer_drop_fds(peer);
 	peer_reply_error(peer, ENOSPC);
 	serve_all(peer);
 }

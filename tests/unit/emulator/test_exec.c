@@ -230,10 +230,10 @@ static struct isa_operand operand4(uint32_t addr, uint32_t n, uint32_t c, uint32
 START_TEST(large_convolutions_are_measured_for_how_evenly_they_are_shared)
 {
 	struct {
-		struct isa_record record;
+		uint32_t header[sizeof(struct isa_record) / 4];
 		struct isa_operand operand[5];
 		struct isa_conv_params params;
-	} conv = {.record = {ISA_T_CONV, sizeof(conv), 2, 5},
+	} conv = {.header = {ISA_T_CONV, sizeof(conv), 2, 5},
 		  .params = {.spatial = 2, .group = 1, .stride = {1, 1}, .dilation = {1, 1}}};
 
 	/* 32 x 32 channels, 3 x 3, 32 x 32 out: 9.4 MMAC; rows are shared */

@@ -124,12 +124,14 @@ END_TEST
 START_TEST(no_reply_writes_are_not_answered_not_even_refused_ones)
 {
 	struct {
-		struct vfu_region_access access;
+		uint64_t offset;
+		uint32_t region;
+		uint32_t count;
 		uint32_t value;
-	} __attribute__((packed)) body = {{ZY3_POOL(0, ZY3_POOL_CONFIG), VFU_REGION_BAR0, 4}, 5};
+	} __attribute__((packed)) body = {ZY3_POOL(0, ZY3_POOL_CONFIG), VFU_REGION_BAR0, 4, 5};
 
 	client_send(&client, VFU_REGION_WRITE, VFU_FLAG_NO_REPLY, &body, 20, NULL, 0);
-	body.access.region = 77;
+	body.region = 77;
 	client_send(&client, VFU_REGION_WRITE, VFU_FLAG_NO_REPLY, &body, 20, NULL, 0);
 	ck_assert_uint_eq(client_r(&client, 0x800), 5);
 }

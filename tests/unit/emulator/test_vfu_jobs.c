@@ -189,9 +189,11 @@ static void serve_dma(void)
 static void dispatch_posted(void)
 {
 	struct {
-		struct vfu_region_access access;
+		uint64_t offset;
+		uint32_t region;
+		uint32_t count;
 		uint32_t value;
-	} __attribute__((packed)) body = {{0x0, VFU_REGION_BAR0, 4}, 4};
+	} __attribute__((packed)) body = {0x0, VFU_REGION_BAR0, 4, 4};
 
 	client_w(&client, 0x8, (uint32_t)(RIG_BASE >> 32));
 	client_w(&client, 0xc, (uint32_t)RIG_BASE + RIG_CHAIN);
