@@ -239,10 +239,11 @@ int job_begin_v3(struct session *session, const struct job_v3 *description, stru
 static int check_group(const struct job *job, const struct job_group *group, struct fail *fail)
 {
 	uint32_t index = job->groups_added;
-	uint32_t bss = index ? job->groups[index - 1].bss : 0;
 
+	/* First: a committed job has no description any more. */
 	if (job->committed)
 		return fail_set(fail, EINVAL, "job 0x%" PRIx64 ": already committed", job->handle);
+	uint32_t bss = index ? job->groups[index - 1].bss : 0;
 	if (index == job->group_count)
 		return fail_set(fail, EINVAL, "job 0x%" PRIx64 ": more than the announced %u groups", job->handle,
 				job->group_count);

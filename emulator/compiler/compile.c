@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMORY_BUDGET (6ull << 30)
+#define MEMORY_BUDGET (4ull << 30)
 #define CACHE_BYTES (16u << 20)
 
 void cc_open(struct cc *cc, const struct npucc_options *options)

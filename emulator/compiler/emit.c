@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define FOLD_MAX_BYTES (192ull << 20)
+#define FOLD_MAX_WORK (1ull << 32) /* steps of one instruction: beyond, the device does it at run time */
 
 static bool grow(struct cc *cc, void ***array, size_t count, size_t *room)
 {
@@ -171,6 +172,40 @@ static struct insn *insn_append(struct cc *cc, const struct insn *model)
 	return insn;
 }
 
+/* About how many steps an instruction takes. */
+static uint64_t fold_work(const struct insn *insn)
+{
+	const struct view *out = &insn->v[0];
+	uint64_t work = view_elements(out);
+	uint64_t each = 1;
+
+	for (uint32_t i = insn->outs; i < insn->count; i++)
+		if (view_present(&insn->v[i]) && view_elements(&insn->v[i]) > work)
+			work = view_elements(&insn->v[i]);
+	if (insn->op == ISA_T_CONV || insn->op == ISA_T_CONV_TRANSPOSE)
+		each = dims_elements(insn->v[2].rank - 1, &insn->v[2].dims[1]);
+	else if (insn->op == ISA_T_MATMUL)
+		each = insn->v[1].dims[insn->v[1].rank - 1];
+	else if (insn->op == ISA_T_POOL)
+		for (uint32_t i = 0; i < insn->params.pool.spatial; i++)
+			each *= insn->params.pool.kernel[i];
+	return __builtin_mul_overflow(work, each, &work) ? UINT64_MAX : work;
+}
+
+/* Runs an instruction on constants; false if that would take too long, and the result becomes an intermediate. */
+static bool fold(struct cc *cc, const struct insn *insn)
+{
+	if (fold_work(insn) <= FOLD_MAX_WORK) {
+		cc->stats.folded++;
+		host_run(cc, insn);
+		return true;
+	}
+	for (uint32_t i = 0; i < insn->count; i++)
+		if (insn_writes(insn, i) && insn->v[i].st)
+			insn->v[i].st->kind = ST_INTERMEDIATE;
+	return false;
+}
+
 struct insn *emit(struct cc *cc, uint32_t op, uint32_t outs, const struct view *v, uint32_t count, const void *params,
 		  size_t param_bytes)
 {
@@ -194,11 +229,8 @@ struct insn *emit(struct cc *cc, uint32_t op, uint32_t outs, const struct view *
 			return NULL;
 		}
 	}
-	if (v[0].st->kind == ST_CONST) {
-		cc->stats.folded++;
-		host_run(cc, &insn);
+	if (v[0].st->kind == ST_CONST && fold(cc, &insn))
 		return NULL;
-	}
 	if (host_probe(cc, &insn)) {
 		cc_unsupported(cc, "element type %s or this form of the operator",
 			       cc_type_name(v[count > outs ? outs : 0].dtype));

@@ -72,7 +72,7 @@ static void sum_private(struct cc *cc, struct lettered *t, const char *keep, con
 static void arrange(struct lettered *t, const char *letters)
 {
 	uint32_t perm[ISA_MAX_RANK];
-	char axis[ISA_MAX_RANK];
+	char axis[ISA_MAX_RANK] = {0};
 	uint32_t rank = 0;
 
 	for (; *letters; letters++) {

@@ -111,7 +111,9 @@ static void put_statics(struct image *image, struct cursor *c, uint32_t *id)
 
 void image_sections(struct cc *cc, struct image *image)
 {
-	struct cursor c = {image->patches, image->patches + image->patch_count};
+	static const struct patch none[1];
+	const struct patch *first = image->patch_count ? image->patches : none;
+	struct cursor c = {first, first + image->patch_count};
 	uint32_t constants = 0;
 	uint32_t intermediates = 0;
 

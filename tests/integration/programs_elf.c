@@ -156,7 +156,8 @@ void *program_elf(const struct program *program, size_t *bytes)
 
 	put_notes(program, &notes);
 	put(&file, NULL, sizeof(header));
-	put_section(&file, &sections[1], text_name, SHT_PROGBITS, program->insn, program->insns * ISA_INSN_BYTES);
+	put_section(&file, &sections[1], text_name, SHT_PROGBITS, program->insn,
+		    (size_t)program->insns * ISA_INSN_BYTES);
 	put_section(&file, &sections[2], notes_name, SHT_NOTE, notes.data, notes.used);
 	put_section(&file, &sections[3], notes_name + sizeof(ZY_SECTION_NOTES), SHT_STRTAB, names, sizeof(names));
 	align(&file, 16);

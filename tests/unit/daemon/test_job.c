@@ -270,6 +270,24 @@ START_TEST(a_refused_frame_leaves_the_job_as_it_was)
 }
 END_TEST
 
+START_TEST(a_committed_job_takes_nothing_more)
+{
+	struct setup s;
+	setup_open(&s, 1, 1);
+	struct job_ref use = {true, s.writable->handle, 0};
+
+	ck_assert_int_eq(job_add_group(s.job, &s.group, NULL), 0);
+	ck_assert_int_eq(job_commit(s.job, NULL), 0);
+	refused(&s, -EINVAL, "committed");
+	ck_assert_int_eq(job_add_use(s.job, &use, "uses", NULL), -EINVAL);
+	ck_assert_int_eq(job_commit(s.job, NULL), -EINVAL);
+	uint64_t submission = run(&s.world, s.session, s.job);
+	complete(&s.world, s.job);
+	expect(s.session, submission, OUT_DONE);
+	world_close(&s.world);
+}
+END_TEST
+
 START_TEST(a_commit_that_fails_can_be_repeated)
 {
 	struct world world;
@@ -310,6 +328,7 @@ int main(void)
 	tcase_add_test(tcase, gm_regions_are_checked);
 	tcase_add_test(tcase, a_buffer_handle_that_is_used_again_is_another_buffer);
 	tcase_add_test(tcase, a_refused_frame_leaves_the_job_as_it_was);
+	tcase_add_test(tcase, a_committed_job_takes_nothing_more);
 	tcase_add_test(tcase, a_commit_that_fails_can_be_repeated);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
