@@ -57,9 +57,9 @@ static int check_access(int fd, bool read_only, struct fail *fail)
 }
 
 /*
- * Sparse memory would be populated, and so paid for, by whoever touches it first: the device. Allocated pages that nobody
- * wrote yet look like holes, so the block count is asked first. Blocks beyond the end can fool it; the session has been
- * charged for every byte either way.
+ * Sparse memory would be populated, and so paid for, by whoever touches it first: the device. Allocated pages that
+ * nobody wrote yet look like holes, so the block count is asked first. Blocks beyond the end can fool it; the session
+ * has been charged for every byte either way.
  */
 static int check_populated(int fd, const struct stat *file, const struct buffer_request *request, struct fail *fail)
 {
