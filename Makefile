@@ -34,6 +34,10 @@ LDFLAGS += $(LDFLAGS_$(V))
 VERSION := $(shell cat VERSION)
 CPPFLAGS += -DNPUD_VERSION='"$(VERSION)"'
 
+# One line for a step; VERBOSE=1 shows the commands themselves, and --silent neither.
+Q := $(if $(VERBOSE),,@)
+step = $(if $(VERBOSE)$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@printf '  %-4s %s\n' $(1) $(patsubst $(B)/%,%,$@))
+
 pkg_cflags = $(shell pkg-config --cflags $(1))
 pkg_libs = $(shell pkg-config --libs $(1))
 
@@ -58,7 +62,7 @@ LIBS_check = $(call pkg_libs,check)
 PROGRAMS := $(B)/npud $(B)/npu-emu $(B)/npucc $(B)/npuctl
 LIBRARY := $(B)/libnpu.so.1
 
-.PHONY: all help unit check demo conformance bench soak fuzz lint install clean setup models
+.PHONY: all help unit check demo conformance bench fuzz lint install clean setup models
 all: $(PROGRAMS) $(LIBRARY) $(B)/faces
 
 help:
@@ -67,19 +71,23 @@ help:
 # ------------------------------------------------------------------ generated code
 $(G)/npud.pb-c.c $(G)/npud.pb-c.h &: proto/npud.proto
 	@mkdir -p $(G)
-	protoc-c --proto_path=proto --c_out=$(G) $<
+	$(call step,GEN)
+	$(Q)protoc-c --proto_path=proto --c_out=$(G) $<
 $(G)/onnx.pb-c.c $(G)/onnx.pb-c.h &: /usr/include/onnx/onnx.proto
 	@mkdir -p $(G)
-	protoc-c --proto_path=/usr/include/onnx --c_out=$(G) $<
+	$(call step,GEN)
+	$(Q)protoc-c --proto_path=/usr/include/onnx --c_out=$(G) $<
 $(B)/gen/%.o: $(G)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(filter-out -Wconversion -Wshadow -Wmissing-prototypes,$(CFLAGS)) -c -o $@ $<
+	$(call step,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -Wconversion -Wshadow -Wmissing-prototypes,$(CFLAGS)) -c -o $@ $<
 
 # the tensor operators' loops are written for the vectoriser
 $(B)/emulator/ops/%.o: CFLAGS_release := -O3 -g
 $(B)/%.o: %.c | $(G)/npud.pb-c.h $(G)/onnx.pb-c.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call step,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # ------------------------------------------------------------------ archives, library, programs
 $(B)/daemon.a: $(call obj,$(DAEMON_SRC)) $(B)/gen/npud.pb-c.o
@@ -88,37 +96,49 @@ $(B)/emulator.a: $(call obj,$(EMU_SRC))
 $(B)/compiler.a: $(call obj,$(CC_SRC)) $(B)/gen/onnx.pb-c.o
 $(B)/%.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(call step,AR)
+	$(Q)ar rcs $@ $^
 
 $(B)/npud: $(B)/daemon/main.o $(B)/daemon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
 $(B)/npu-emu: $(B)/emulator/main.o $(B)/emulator.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_emulator)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_emulator)
 $(B)/npucc: $(B)/emulator/compiler/main.o $(B)/compiler.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_compiler)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_compiler)
 $(LIBRARY): $(B)/libclient.a libclient/libnpu.map
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,libnpu.so.1 -Wl,--version-script=libclient/libnpu.map \
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libnpu.so.1 -Wl,--version-script=libclient/libnpu.map \
 		-o $@ -Wl,--whole-archive $(B)/libclient.a -Wl,--no-whole-archive $(LIBS_libclient)
 	@ln -sf libnpu.so.1 $(B)/libnpu.so
 $(B)/npuctl: $(call obj,$(TOOLS_SRC)) $(B)/gen/npud.pb-c.o $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN' $(call pkg_libs,$(PKGS_TOOLS) libprotobuf-c) -lm
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN' $(call pkg_libs,$(PKGS_TOOLS) libprotobuf-c) -lm
 $(B)/faces: $(call obj,$(FACES_SRC)) $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $(call obj,$(FACES_SRC)) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN' $(call pkg_libs,$(PKGS_TOOLS)) -lm
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(call obj,$(FACES_SRC)) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN' $(call pkg_libs,$(PKGS_TOOLS)) -lm
 
 # ------------------------------------------------------------------ unit tests: tests/unit/COMPONENT/test_*.c
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 UNIT_BIN := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_check)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_check)
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
 $(B)/tests/unit/emulator/%: $(B)/tests/unit/emulator/%.o $(B)/emulator.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_emulator) $(LIBS_check)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_emulator) $(LIBS_check)
 $(B)/tests/unit/compiler/%: $(B)/tests/unit/compiler/%.o $(B)/compiler.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_compiler) $(LIBS_check)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_compiler) $(LIBS_check)
 # cross: what two components must agree on, byte for byte
 $(B)/tests/unit/cross/%: $(B)/tests/unit/cross/%.o $(B)/libclient.a $(B)/daemon.a $(B)/compiler.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_daemon) $(LIBS_compiler) $(LIBS_check)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_daemon) $(LIBS_compiler) $(LIBS_check)
 
 ## make unit          unit tests (under 30 s)
 unit: $(UNIT_BIN)
@@ -129,20 +149,49 @@ INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
 INTEGRATION_BIN := $(patsubst %.c,$(B)/%,$(INTEGRATION_SRC))
 INTEGRATION_PARTS := $(call obj,$(filter-out $(INTEGRATION_SRC),$(wildcard tests/integration/*.c)))
 $(B)/tests/integration/%: $(B)/tests/integration/%.o $(INTEGRATION_PARTS) $(B)/libclient.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+# A library and a daemon of the next minor and of the next major version: what knows the version is compiled again.
+VERSIONED := $(shell grep -lE 'NPUD_PROTOCOL_(MAJOR|MINOR)' $(DAEMON_SRC) $(CLIENT_SRC))
+VERSIONS := $(foreach v,minor major,$(B)/next-$(v)/npud $(B)/next-$(v)/libnpu.so.1)
+next_of = $(shell sed -n 's/^.define NPUD_PROTOCOL_$(1) \([0-9]*\)u$$/\1+1/p' proto/limits.h)
+other_obj = $(patsubst %.c,$(B)/$(1)/%.o,$(filter $(VERSIONED),$(2))) $(call obj,$(filter-out $(VERSIONED),$(2))) \
+	$(B)/gen/npud.pb-c.o
+$(B)/next-minor/%.o: private CPPFLAGS += -DNPUD_PROTOCOL_MINOR='($(call next_of,MINOR)u)'
+$(B)/next-major/%.o: private CPPFLAGS += -DNPUD_PROTOCOL_MAJOR='($(call next_of,MAJOR)u)'
+define version_rules
+$(B)/next-$(1)/%.o: %.c | $(G)/npud.pb-c.h
+	@mkdir -p $$(@D)
+	$$(call step,CC)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -c -o $$@ $$<
+$(B)/next-$(1)/npud: $(B)/daemon/main.o $(call other_obj,next-$(1),$(DAEMON_SRC))
+	$$(call step,LD)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_daemon)
+$(B)/next-$(1)/libnpu.so.1: $(call other_obj,next-$(1),$(CLIENT_SRC))
+	$$(call step,LD)
+	$$(Q)$$(CC) $$(LDFLAGS) -shared -Wl,--version-script=libclient/libnpu.map -o $$@ $$^ $$(LIBS_libclient)
+endef
+$(foreach v,minor major,$(eval $(call version_rules,$(v))))
 ## make integration   npud, npu-emu and client processes together
 .PHONY: integration integration-programs
 integration-programs: $(INTEGRATION_BIN)
-integration: $(B)/npud $(B)/npu-emu $(INTEGRATION_BIN)
+integration: $(B)/npud $(B)/npu-emu $(VERSIONS) $(INTEGRATION_BIN)
 	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
+
+.PHONY: qemu
+## make qemu          a QEMU without a guest attaches the software NPU (unpacks QEMU into the cache once)
+qemu: $(B)/npu-emu
+	@NPU_EMU=$(abspath $(B))/npu-emu tests/run.sh qemu tests/integration/qemu_attach.sh
 
 # ------------------------------------------------------------------ what people run
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEMO_TESTS := $(B)/tests/demo/faces_match $(B)/tests/demo/make_picture
 $(DEMO_TESTS): %: %.o
-	$(CC) $(LDFLAGS) -o $@ $< $(call pkg_libs,jansson libjpeg) -lm
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call pkg_libs,jansson libjpeg) -lm
 $(B)/tests/golden/golden_test: $(B)/tests/golden/golden_test.o $(call obj,$(HELPER_SRC)) $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(call pkg_libs,$(PKGS_TOOLS)) -lm
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(call pkg_libs,$(PKGS_TOOLS)) -lm
 
 ## make setup         install the Debian packages that are missing (root or sudo)
 setup:
@@ -158,24 +207,72 @@ demo: setup
 .PHONY: demo-test golden
 ## make demo-test     the demo's own tests
 demo-test: all $(DEMO_TESTS)
-	@BIN=$(B) tests/run.sh demo tests/demo/demo_test.sh tests/demo/npuctl_test.sh
+	@BIN=$(B) tests/run.sh demo tests/demo/demo_test.sh tests/demo/npuctl_test.sh tests/demo/fetch_test.sh
 BENCH := $(B)/tests/bench/bench $(B)/tests/bench/blazeface_dnnl
 $(B)/tests/bench/bench: $(call obj,$(wildcard tests/bench/bench*.c) tools/wire.c tools/file.c) $(B)/daemon.a $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(LIBS_daemon) -lm
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(LIBS_daemon) -lm
 $(B)/tests/bench/blazeface_dnnl: $(B)/tests/bench/blazeface_dnnl.o $(B)/gen/onnx.pb-c.o
-	$(CC) $(LDFLAGS) -o $@ $^ -ldnnl $(call pkg_libs,libprotobuf-c) -lm
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ldnnl $(call pkg_libs,libprotobuf-c) -lm
 ## make bench         npud's costs beside their baselines
 bench: setup
 	@+$(MAKE) --no-print-directory --silent $(JOBS) all $(BENCH)
 	@BIN=$(B) scripts/bench.sh
+.PHONY: bench-test
+## make bench-test    a quick run of the benchmark: every row is there (the numbers are not judged)
+bench-test: all $(BENCH)
+	@BIN=$(B) tests/run.sh bench tests/bench/bench_test.sh
 $(B)/tests/conformance/conformance: $(B)/tests/conformance/conformance.o $(B)/gen/onnx.pb-c.o $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(call pkg_libs,libprotobuf-c) -lm
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(call pkg_libs,libprotobuf-c) -lm
 ## make conformance   1072 small ONNX models with known answers, end to end
 conformance: $(B)/npud $(B)/npu-emu $(B)/npucc $(B)/tests/conformance/conformance
 	@BIN=$(B) tests/conformance/conformance.sh
 ## make golden        networks against an independent runtime's answers
 golden: all $(B)/tests/golden/golden_test
 	@BIN=$(B) tests/golden/golden.sh
+
+# ------------------------------------------------------------------ installation
+# make install [DESTDIR=staging] [PREFIX=/usr] [MULTIARCH=]: with an empty MULTIARCH the library goes to PREFIX/lib.
+DESTDIR ?=
+PREFIX ?= /usr
+MULTIARCH ?= $(shell $(CC) -print-multiarch 2>/dev/null)
+LIBSUB := lib$(if $(MULTIARCH),/$(MULTIARCH))
+LIBDIR := $(PREFIX)/$(LIBSUB)
+SYSCONFDIR ?= /etc
+INSTALL_DIR := install -d -m 755
+INSTALL_DATA := install -m 644
+# Without the run path that lets it find its library beside it in the build folder.
+$(B)/install/npuctl: $(call obj,$(TOOLS_SRC)) $(B)/gen/npud.pb-c.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(B) -lnpu $(call pkg_libs,$(PKGS_TOOLS) libprotobuf-c) -lm
+
+## make install       programs, library, header, manual pages, units, first configuration [DESTDIR= PREFIX=/usr MULTIARCH=]
+install: all $(B)/install/npuctl
+	$(INSTALL_DIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/npu \
+		$(DESTDIR)$(PREFIX)/share/npud $(DESTDIR)$(SYSCONFDIR)/npud $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 755 $(B)/npud $(B)/npu-emu $(B)/npucc $(B)/install/npuctl $(DESTDIR)$(PREFIX)/bin
+	$(INSTALL_DATA) $(LIBRARY) $(DESTDIR)$(LIBDIR)
+	ln -sf libnpu.so.1 $(DESTDIR)$(LIBDIR)/libnpu.so
+	$(INSTALL_DATA) libclient/include/npu/npu.h $(DESTDIR)$(PREFIX)/include/npu
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$${prefix}/$(LIBSUB)|; s|@VERSION@|$(VERSION)|' libclient/libnpu.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/libnpu.pc
+	for page in docs/man/*.[1-8]; do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	$(INSTALL_DATA) config/npud.schema.json $(DESTDIR)$(PREFIX)/share/npud
+	test -e $(DESTDIR)$(SYSCONFDIR)/npud/npud.json || $(INSTALL_DATA) config/npud.json $(DESTDIR)$(SYSCONFDIR)/npud
+	sed 's|/usr/bin/|$(PREFIX)/bin/|; s|/etc/npud/|$(SYSCONFDIR)/npud/|' systemd/npud.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/npud.service
+	$(INSTALL_DATA) systemd/npud.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(INSTALL_DATA) systemd/npud.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/npud.conf
+	$(INSTALL_DATA) systemd/npud.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/npud.conf
+.PHONY: install-test
+## make install-test  what is installed can be compiled against, started and kept
+install-test: all $(B)/install/npuctl
+	@B=$(B) V=$(V) CC=$(CC) tests/run.sh install tests/install/install_test.sh
 
 clean:
 	rm -rf build
@@ -201,6 +298,11 @@ lint:
 docs-check:
 	tests/run.sh docs $(sort $(wildcard tests/docs/test_*.sh))
 
+# Everything else that is compiled, for the warnings of two compilers.
+.PHONY: test-programs
+test-programs: integration-programs fuzz-programs $(DEMO_TESTS) $(BENCH) $(B)/tests/golden/golden_test \
+	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
+
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or
 # with V=cov, where tests/fuzz/replay.c runs files through it.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -211,21 +313,28 @@ ifneq ($(V),fuzz)
 $(FUZZ_BIN): $(B)/tests/fuzz/replay.o
 endif
 $(B)/tests/fuzz/fuzz_wire: $(B)/tests/fuzz/fuzz_wire.o $(B)/daemon.a
-	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
 $(B)/tests/fuzz/fuzz_config: $(B)/tests/fuzz/fuzz_config.o $(B)/daemon.a
-	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
 $(B)/tests/fuzz/fuzz_vfu_client: $(B)/tests/fuzz/fuzz_vfu_client.o $(B)/daemon.a
-	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
 $(B)/tests/fuzz/fuzz_vfu_server: $(B)/tests/fuzz/fuzz_vfu_server.o $(B)/emulator.a
-	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_emulator)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_emulator)
 $(B)/tests/fuzz/fuzz_elf: $(B)/tests/fuzz/fuzz_elf.o $(B)/libclient.a
-	$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_libclient)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_libclient)
 
 $(B)/tests/fuzz/make_seeds: $(call obj,tests/fuzz/make_seeds.c $(wildcard tests/fuzz/seeds_*.c)) $(B)/gen/npud.pb-c.o
-	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg_libs,libprotobuf-c)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call pkg_libs,libprotobuf-c)
 
 $(B)/tests/malformed/generate: $(B)/tests/malformed/generate.o
-	$(CC) $(LDFLAGS) -o $@ $^
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
 
 ## make fuzz          every fuzzer for FUZZ_SECONDS (30), two at a time
 fuzz:

@@ -67,6 +67,10 @@ static int greet(struct npu_connection *connection, const char *path, struct npu
 	if (reply->hello.event_credits == 0 || reply->hello.max_frame_bytes < 1024)
 		return npu_fail(-EPROTO, "%s: npud grants no credits or frames of %u bytes only", path,
 				reply->hello.max_frame_bytes);
+	if (reply->hello.device >= NPU_MAX_DEVICES ||
+	    (reply->hello.device_count && reply->hello.device >= reply->hello.device_count))
+		return npu_fail(-EPROTO, "%s: npud puts this session on device %u of %u", path, reply->hello.device,
+				reply->hello.device_count);
 	return 0;
 }
 
@@ -84,6 +88,7 @@ static int accept_terms(struct npu_connection *connection, const struct npu_repl
 	connection->max_frame_bytes = at_most(reply->hello.max_frame_bytes, NPUD_MAX_FRAME_BYTES);
 	connection->max_groups_per_frame = groups ? at_most(groups, NPUD_MAX_GROUPS_PER_FRAME) : 1;
 	connection->device_count = at_most(reply->hello.device_count, NPU_MAX_DEVICES);
+	connection->device = reply->hello.device;
 	connection->slots = calloc(credits, sizeof(*connection->slots));
 	if (!connection->slots)
 		return npu_fail(-ENOMEM, "out of memory for %u submissions", credits);

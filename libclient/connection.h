@@ -30,7 +30,8 @@ struct npu_reply {
 	char message[NPUD_MAX_ERROR_TEXT + NPUD_MAX_STRING_BYTES];
 	union {
 		struct {
-			uint32_t major, minor, device_count, max_frame_bytes, max_groups_per_frame, event_credits;
+			uint32_t major, minor, device_count, device;
+			uint32_t max_frame_bytes, max_groups_per_frame, event_credits;
 			uint64_t features;
 		} hello;
 		struct npu_device_info device;
@@ -80,6 +81,7 @@ struct npu_connection {
 	unsigned process; /* of the process that connected: see npu_link_check() */
 	int fd;
 	uint32_t device_count;
+	uint32_t device; /* the one that this session sits on */
 	uint32_t max_frame_bytes;
 	uint32_t max_groups_per_frame;
 	uint32_t credits;

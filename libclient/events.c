@@ -37,6 +37,7 @@ static void copy_hello(struct npu_reply *to, const Npud__HelloReply *from)
 	to->hello.minor = from->minor;
 	to->hello.features = from->features;
 	to->hello.device_count = from->device_count;
+	to->hello.device = from->device;
 	to->hello.max_frame_bytes = from->max_frame_bytes;
 	to->hello.max_groups_per_frame = from->max_groups_per_frame;
 	to->hello.event_credits = from->event_credits;
@@ -146,6 +147,7 @@ static void job_done(struct npu_connection *connection, const Npud__JobDone *don
 	slot->result.queued_ns = done->queued_ns;
 	slot->result.device_ns = done->device_ns;
 	slot->result.device_ticks = done->device_ticks;
+	slot->result.started = done->started;
 	copy_text(slot->result.message, sizeof(slot->result.message), done->message);
 	npu_slot_complete(connection, slot);
 	npu_attention_raise(connection);
@@ -210,6 +212,7 @@ void npu_events_broken(struct npu_connection *connection)
 		if (!slot->ticket || slot->done)
 			continue;
 		slot->refusal = connection->broken;
+		slot->result.started = true; /* nobody can disprove it */
 		slot->result.outcome = connection->broken == -ESHUTDOWN ? NPU_CANCELLED : NPU_DEVICE_GONE;
 		copy_text(slot->result.message, sizeof(slot->result.message), connection->broken_reason);
 		npu_slot_complete(connection, slot);

@@ -31,27 +31,23 @@ static int check_target(struct npu_graph *graph, struct npu_device_info *info)
 	struct npu_connection *connection = graph->connection;
 	uint32_t word = graph->elf->device;
 	char wanted[32], found[32];
-	uint32_t count = connection->device_count;
 
-	(void)target_name(ZY_DEVICE_ISA(word), ZY_DEVICE_REVISION(word), ZY_DEVICE_CONFIG(word), wanted);
-	for (uint32_t i = 0; i < count; i++) {
-		int rc = npu_device_info(connection, i, info);
-
-		if (rc)
-			return rc;
-		if (info->isa != ZY_DEVICE_ISA(word) || info->revision != ZY_DEVICE_REVISION(word) ||
-		    info->config != ZY_DEVICE_CONFIG(word) || ZY_DEVICE_ARCH(word) != 0)
-			continue;
-		if (info->generation != NPU_V3)
-			return npu_fail(-ENOTSUP, "device word %#x: jobs for %s are not supported yet", word, wanted);
-		graph->device = i;
-		return 0;
-	}
-	if (count == 0)
+	if (connection->device_count == 0)
 		return npu_fail(-ENODEV, "npud serves no NPU");
+	/* the other devices of the host are for other sessions */
+	int rc = npu_device_info(connection, connection->device, info);
+
+	if (rc)
+		return rc;
+	(void)target_name(ZY_DEVICE_ISA(word), ZY_DEVICE_REVISION(word), ZY_DEVICE_CONFIG(word), wanted);
 	(void)target_name(info->isa, info->revision, info->config, found);
-	return npu_fail(-ENOTSUP, "note compilermsg: device %#x: compiled for %s, the NPU is %s (%s)", word, wanted,
-			found, info->name);
+	if (info->isa != ZY_DEVICE_ISA(word) || info->revision != ZY_DEVICE_REVISION(word) ||
+	    info->config != ZY_DEVICE_CONFIG(word) || ZY_DEVICE_ARCH(word) != 0)
+		return npu_fail(-ENOTSUP, "note compilermsg: device %#x: compiled for %s, the NPU is %s (%s)", word,
+				wanted, found, info->name);
+	if (info->generation != NPU_V3)
+		return npu_fail(-ENOTSUP, "device word %#x: jobs for %s are not supported yet", word, wanted);
+	return 0;
 }
 
 /* How many sections from `first` on lie in the file as they do in the pool: one write does for all, gaps included. */

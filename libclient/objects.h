@@ -21,7 +21,6 @@ struct npu_graph {
 	struct npu_plan plan;
 	uint8_t *parameters; /* rodata, then desc: as the file has them */
 	struct npu_buffer pool; /* text and weights */
-	uint32_t device;
 	struct npu_job *jobs;
 };
 

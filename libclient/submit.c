@@ -18,8 +18,8 @@ static struct npu_slot *take_slot(struct npu_job *job, const struct npu_submit_o
 		*rc = npu_link_fail(connection);
 		return NULL;
 	}
-	if (job->handle && connection->device_status[job->graph->device] == NPU_DEVICE_OFFLINE) {
-		*rc = npu_fail(-ENODEV, "device %u is offline: see npud's log for what it needs", job->graph->device);
+	if (job->handle && connection->device_status[connection->device] == NPU_DEVICE_OFFLINE) {
+		*rc = npu_fail(-ENODEV, "device %u is offline: see npud's log for what it needs", connection->device);
 		return NULL;
 	}
 	struct npu_slot *slot = npu_slot_take(connection);

@@ -42,6 +42,7 @@ struct npu_slot *npu_slot_take(struct npu_connection *connection)
 	slot->callback = NULL;
 	/* the message buffer need not be cleared as a whole */
 	slot->result.message[0] = '\0';
+	slot->result.started = false;
 	return slot;
 }
 

@@ -5,8 +5,13 @@
 #ifndef NPUD_PROTO_LIMITS_H
 #define NPUD_PROTO_LIMITS_H
 
+/* Tests build libraries and daemons of other versions. */
+#ifndef NPUD_PROTOCOL_MAJOR
 #define NPUD_PROTOCOL_MAJOR 1u
+#endif
+#ifndef NPUD_PROTOCOL_MINOR
 #define NPUD_PROTOCOL_MINOR 0u
+#endif
 
 #define NPUD_DEFAULT_SOCKET "/run/npud/npud.sock"
 #define NPUD_SOCKET_ENV "NPU_SOCKET"

@@ -9,7 +9,7 @@ packages=(gcc make pkg-config protobuf-c-compiler libc6-dev libprotobuf-c-dev li
 	libdnnl-dev libonnx-dev libonnx-testdata check libpng-dev libjpeg-dev zlib1g-dev)
 case $profile in
 build) ;;
-check) packages+=(clang libclang-rt-dev clang-tidy clang-format cppcheck valgrind) ;;
+check) packages+=(clang libclang-rt-dev clang-tidy clang-format cppcheck valgrind procps) ;;
 *)
 	echo "setup: unknown profile '$profile' (build or check)" >&2
 	exit 2

@@ -9,6 +9,7 @@ BIN=${BIN:-build/release-gcc}
 STACK_DIR=
 STACK_PIDS=()
 STACK_NPUD_PREFIX=() # words before the program, as in: taskset -c 1
+STACK_EMU_OPTIONS=() # more options of the software NPU, as in: --threads 2
 STACK_NPUD=
 STACK_EMU=
 
@@ -59,7 +60,8 @@ stack_dir() {
 }
 
 stack_emu_start() { # [CORES]
-	stack_run "$STACK_DIR/npu-emu.log" "$BIN/npu-emu" --socket "$STACK_DIR/emu.sock" --model x2 --cores "${1:-3}" &
+	stack_run "$STACK_DIR/npu-emu.log" "$BIN/npu-emu" --socket "$STACK_DIR/emu.sock" --model x2 --cores "${1:-3}" \
+		"${STACK_EMU_OPTIONS[@]}" &
 	STACK_EMU=$!
 	STACK_PIDS+=("$STACK_EMU")
 	stack_wait_for "$STACK_DIR/emu.sock" "$STACK_EMU" npu-emu "$STACK_DIR/npu-emu.log"

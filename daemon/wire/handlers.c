@@ -61,6 +61,7 @@ int handle_hello(struct request *request)
 	reply->max_frame_fds = NPUD_MAX_FRAME_FDS;
 	reply->max_groups_per_frame = NPUD_MAX_GROUPS_PER_FRAME;
 	reply->event_credits = NPUD_MAX_INFLIGHT_EVENTS;
+	reply->device = conn->session->device->index;
 	request->reply.body_case = NPUD__REPLY__BODY_HELLO;
 	request->reply.hello = reply;
 	return 0;

@@ -141,6 +141,13 @@ struct view const_i64(struct cc *cc, int64_t value)
 	return v;
 }
 
+static int64_t whole(double value)
+{
+	if (!(value > -9.2e18))
+		return value < 0 ? INT64_MIN : 0; /* 0 for what is not a number */
+	return value < 9.2e18 ? (int64_t)value : INT64_MAX;
+}
+
 struct view const_of(struct cc *cc, uint32_t dtype, double value)
 {
 	struct view v;
@@ -148,7 +155,7 @@ struct view const_of(struct cc *cc, uint32_t dtype, double value)
 	if (dtype == ZY_DATA_F32)
 		return const_f32(cc, (float)value);
 	if (dtype == ZY_DATA_S64)
-		return const_i64(cc, (int64_t)value);
+		return const_i64(cc, whole(value));
 	v = tensor_const(cc, ZY_DATA_F64, 0, NULL);
 	if (!v.st)
 		return v;

@@ -214,13 +214,16 @@ static void lower_clip(struct cc *cc, const struct node *n)
 	float low = 0;
 	float high = 0;
 
-	if (out.dtype == ZY_DATA_F32 && clip_constants(cc, n, &low, &high)) {
+	bool fixed = clip_constants(cc, n, &low, &high);
+	if (out.dtype == ZY_DATA_F32 && fixed) {
 		out = emit_unary(cc, ISA_U_CLIP, low, high, &out);
 	} else if (n->opset < 11) {
-		struct view min = const_of(cc, out.dtype, (double)attr_float(cc, n, "min", -INFINITY));
-		struct view max = const_of(cc, out.dtype, (double)attr_float(cc, n, "max", INFINITY));
-		out = emit_binary(cc, ISA_B_MAX, &out, &min);
-		out = emit_binary(cc, ISA_B_MIN, &out, &max);
+		struct view min = const_of(cc, out.dtype, (double)low);
+		struct view max = const_of(cc, out.dtype, (double)high);
+		if (attr_find(n, "min"))
+			out = emit_binary(cc, ISA_B_MAX, &out, &min);
+		if (attr_find(n, "max"))
+			out = emit_binary(cc, ISA_B_MIN, &out, &max);
 	} else {
 		for (uint32_t i = 1; i < 3; i++) {
 			if (!view_present(node_in(n, i)))

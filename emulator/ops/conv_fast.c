@@ -9,6 +9,7 @@
 #include "emulator/ops/prim.h"
 
 #define FAST_MAX_STEP 64 /* stride, dilation, kernel */
+#define FAST_MAX_PADDED_STRIDE 4
 
 enum layout { LAYOUT_OTHER, LAYOUT_LAST, LAYOUT_FIRST };
 enum addend { ADDEND_NONE, ADDEND_BINARY, ADDEND_SUM };
@@ -104,6 +105,9 @@ static bool geometry_sane(const struct conv *c)
 		    c->weight.dims[2 + i] > FAST_MAX_STEP)
 			return false;
 		if (c->pad[i] < 0 || c->pad[i] >= reach || pad_end >= reach || pad_end + c->stride[i] <= 0)
+			return false;
+		/* Seen wrong in release 2.6: wide strides over padding. */
+		if (c->stride[i] > FAST_MAX_PADDED_STRIDE && (c->pad[i] || pad_end > 0))
 			return false;
 		if (!c->transpose && !windows_meet(c, i))
 			return false;

@@ -15,7 +15,7 @@
 #define CONNECTIONS 200
 #define MODEL_MAX_BYTES (256u << 20)
 
-/* What cannot be avoided: new shared memory of that size, filled. */
+/* What cannot be avoided: a plain copy of the file's bytes into fresh shared memory. */
 static uint64_t copy_once(const uint8_t *data, size_t bytes)
 {
 	uint64_t start = bench_clock_ns();
@@ -59,7 +59,7 @@ static void load_row(const struct bench_options *options, const uint8_t *data, s
 		load[i] = load_once(connection, data, bytes);
 	}
 	npu_disconnect(connection);
-	bench_row("load BlazeFace / copy it", bench_latency(load, count).p50_us, bench_latency(copy, count).p50_us,
+	bench_row("load / copy file to fresh memory", bench_latency(load, count).p50_us, bench_latency(copy, count).p50_us,
 		  "us", 2.0, false);
 	free(copy);
 	free(load);

@@ -26,6 +26,7 @@ struct harness_options {
 	unsigned deadline_ms; /* of a vfio-user message; 0 = 1000 */
 	unsigned budget_ms; /* default device time of a submission; 0 = 10000 */
 	const char *members; /* further top-level members of the configuration, with a leading comma */
+	const char *npud; /* program; NULL = "npud" */
 };
 
 struct harness {
@@ -33,6 +34,7 @@ struct harness {
 	char emu_socket[96];
 	char socket[96];
 	char config[96];
+	const char *program;
 	pid_t emu;
 	pid_t npud;
 	bool device_gone;

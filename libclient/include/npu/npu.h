@@ -103,6 +103,7 @@ struct npu_result {
 	uint64_t device_ns; /* doorbell or previous completion, whichever is later, to completion */
 	uint64_t device_ticks;
 	uint64_t cookie;
+	bool started; /* false: it certainly never reached the device, so running it again is safe whatever it writes */
 };
 
 /* Called from inside npu_dispatch(), npu_wait() or npu_disconnect(), with no lock held; any function may be called. */

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The benchmark, with few repetitions: every row of the table is there once and was measured, and a goal is met or missed.
+# The numbers themselves say nothing at this size and are not judged.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+export BIN=${BIN:-build/release-gcc}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0
+check() { # TEXT COMMAND...
+	local text=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $text"
+	fi
+}
+row() { # NAME: its own number, and a verdict at the end
+	[[ $(grep -cE "^$1 +[0-9]+\.[0-9]+ .* (met|MISSED|no goal)$" "$log") == 1 ]]
+}
+not_in_table() { ! grep -qE "$1" "$log"; }
+
+start=$SECONDS
+SCALE=1 timeout -k 5 120 scripts/bench.sh >"$log" 2>&1 </dev/null
+code=$?
+check "the benchmark ends well (exit code $code)" test "$code" = 0
+while IFS= read -r name; do
+	check "the row '$name'" row "$name"
+done <<'END'
+idle npud, resident
+npud per connection
+request / echo, p50
+request / echo, p99
+no-op job / direct \+ 1 echo, p50
+no-op job / direct, p50
+no-op job / direct, p99
+jobs/s, depth 1 / direct
+jobs/s, depth 8 / direct
+jobs/s, depth 64 / direct
+allocations in npud, 1000 jobs
+load / copy file to fresh memory
+BlazeFace / oneDNN alone
+BlazeFace / onnxruntime-web
+END
+check "no row is without its measurement" not_in_table 'not measured|\b-?(nan|inf)\b'
+check "the table says how many threads computed" grep -q '^threads of the software NPU .*: [0-9]' "$log"
+if ((failed)); then
+	cat "$log"
+fi
+echo "a quick benchmark takes $((SECONDS - start)) s"
+echo "$passed passed, $failed failed, 0 skipped"
+((failed == 0))
