@@ -142,7 +142,8 @@ $(B)/tests/unit/cross/%: $(B)/tests/unit/cross/%.o $(B)/libclient.a $(B)/daemon.
 
 ## make unit          unit tests (under 30 s)
 unit: $(UNIT_BIN)
-	tests/run.sh unit $(UNIT_BIN)
+	@start=$$(date +%s); tests/run.sh unit $(UNIT_BIN); code=$$?; \
+		echo "make unit: the tests took $$(($$(date +%s) - start)) s; more than 30 would be too many"; exit $$code
 
 # ------------------------------------------------------------------ integration: the real programs, real clients
 INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
@@ -181,6 +182,7 @@ integration: $(B)/npud $(B)/npu-emu $(VERSIONS) $(INTEGRATION_BIN)
 .PHONY: qemu
 ## make qemu          a QEMU without a guest attaches the software NPU (unpacks QEMU into the cache once)
 qemu: $(B)/npu-emu
+	@tests/vm/qemu_root.sh >/dev/null
 	@NPU_EMU=$(abspath $(B))/npu-emu tests/run.sh qemu tests/integration/qemu_attach.sh
 
 # ------------------------------------------------------------------ what people run
@@ -207,7 +209,7 @@ demo: setup
 .PHONY: demo-test golden
 ## make demo-test     the demo's own tests
 demo-test: all $(DEMO_TESTS)
-	@BIN=$(B) tests/run.sh demo tests/demo/demo_test.sh tests/demo/npuctl_test.sh tests/demo/fetch_test.sh
+	@BIN=$(B) V=$(V) CC=$(CC) tests/run.sh demo tests/demo/demo_test.sh tests/demo/npuctl_test.sh tests/demo/fetch_test.sh
 BENCH := $(B)/tests/bench/bench $(B)/tests/bench/blazeface_dnnl
 $(B)/tests/bench/bench: $(call obj,$(wildcard tests/bench/bench*.c) tools/wire.c tools/file.c) $(B)/daemon.a $(LIBRARY)
 	$(call step,LD)

@@ -24,8 +24,11 @@ integration|make integration
 integration-asan|make V=asan integration
 integration-tsan|make V=tsan integration
 valgrind|make valgrind
+qemu|make qemu
 golden|make golden
 demo|make demo-test
+install|make install-test
+bench|make bench-test
 conformance|make conformance
 fuzz|make fuzz
 fuzz-coverage|make fuzz-coverage
@@ -42,6 +45,9 @@ while IFS='|' read -r name command; do
 	[[ -n $name ]] || continue
 	if (($#)) && [[ " $* " != *" $name "* ]]; then continue; fi
 	printf '== %s: %s\n' "$name" "$command"
+	if [[ $name == qemu && ! -x ${XDG_CACHE_HOME:-$HOME/.cache}/npud/qemu/qemu ]]; then
+		echo "   once: Debian's QEMU 11 is unpacked into ${XDG_CACHE_HOME:-$HOME/.cache}/npud/qemu; nothing is installed"
+	fi
 	start=$SECONDS
 	$command >"$logs/$name.log" 2>&1 </dev/null
 	code=$?

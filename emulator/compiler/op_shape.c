@@ -403,6 +403,8 @@ static void lower_eye_like(struct cc *cc, const struct node *n)
 		cc_bad(cc, "the input has rank %u instead of 2", x->rank);
 		return;
 	}
+	if (k > INT32_MAX || k < INT32_MIN)
+		k = INT32_MAX; /* beyond any tensor: no element */
 	struct view out = tensor_const(cc, ZY_DATA_U8, 2, x->dims);
 	for (int64_t i = 0; !cc_failed(cc) && i < x->dims[0]; i++)
 		if (i + k >= 0 && i + k < x->dims[1])
@@ -427,7 +429,7 @@ static void lower_blocks(struct cc *cc, const struct node *n)
 	uint32_t c = x->dims[1];
 	uint32_t h = x->dims[2];
 	uint32_t w = x->dims[3];
-	if (to_space ? c % (b * b) : h % b || w % b) {
+	if (to_space ? c % (b * b) != 0 : h % b || w % b || (uint64_t)c * b * b > INT32_MAX) {
 		cc_bad(cc, "the input does not divide into blocks of %u", b);
 		return;
 	}

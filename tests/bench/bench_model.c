@@ -59,8 +59,8 @@ static void load_row(const struct bench_options *options, const uint8_t *data, s
 		load[i] = load_once(connection, data, bytes);
 	}
 	npu_disconnect(connection);
-	bench_row("load / copy file to fresh memory", bench_latency(load, count).p50_us, bench_latency(copy, count).p50_us,
-		  "us", 2.0, false);
+	bench_row("load / copy file to fresh memory", bench_latency(load, count).p50_us,
+		  bench_latency(copy, count).p50_us, "us", 2.0, false);
 	free(copy);
 	free(load);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Baseline: a detector of BlazeFace's kind run by oneDNN alone. Primitives and weight reorders are made once, feature maps
- * stay in the blocked layouts oneDNN picks, bias, residual and activation ride on the convolutions. No client, no daemon,
- * no device. It knows just the operators of that family and refuses any other graph.
+ * Baseline: a detector of BlazeFace's kind run by oneDNN alone. Primitives and weight reorders are made once, feature
+ * maps stay in the blocked layouts oneDNN picks, bias, residual and activation ride on the convolutions. No client, no
+ * daemon, no device. It knows just the operators of that family and refuses any other graph.
  *
  * blazeface_dnnl MODEL.onnx [RUNS [INPUT.f32 OUTPUT_PREFIX]]: prints the median time of one run in milliseconds.
  */
@@ -251,7 +251,8 @@ static void convolve(const Onnx__GraphProto *graph, const Onnx__NodeProto *node)
 	TRY(dnnl_primitive_desc_create(&desc, &op, attr, engine, NULL));
 
 	src = reorder(src, dnnl_primitive_desc_query_md(desc, dnnl_query_src_md, 0), 1);
-	dnnl_memory_t weights = group > 1 ? place_constant(w, 5, gdims, dnnl_abcde) : place_constant(w, 4, wdims, dnnl_abcd);
+	dnnl_memory_t weights =
+	    group > 1 ? place_constant(w, 5, gdims, dnnl_abcde) : place_constant(w, 4, wdims, dnnl_abcd);
 	weights = reorder(weights, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0), 0);
 	/* The residual dies with the addition in this family of networks: add in place. */
 	dnnl_memory_t dst = sum ? sum : memory_new(dnnl_primitive_desc_query_md(desc, dnnl_query_dst_md, 0));

@@ -89,6 +89,7 @@ check "the client in README.md builds with pkg-config and starts" client "$root"
 	--define-variable=prefix="$root/usr"
 check "pkg-config knows the version" test \
 	"$(PKG_CONFIG_PATH=$lib/pkgconfig pkg-config --modversion libnpu)" = "$(cat VERSION)"
+check "pkg-config knows the place" test "$(PKG_CONFIG_PATH=$lib/pkgconfig pkg-config --variable=libdir libnpu)" = "/usr/$sub"
 check "npud takes the installed configuration" "$root/usr/bin/npud" --config "$root/etc/npud/npud.json" --check-config
 
 echo '{"devices": [{"name": "mine", "path": "/run/mine.sock"}]}' >"$root/etc/npud/npud.json"

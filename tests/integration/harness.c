@@ -267,6 +267,12 @@ void harness_npud_gone(struct harness *harness)
 	harness->npud = 0;
 }
 
+void harness_npud_start(struct harness *harness, const char *program)
+{
+	harness->program = program;
+	start_npud(harness);
+}
+
 void harness_npud_again(struct harness *harness)
 {
 	start_npud(harness);

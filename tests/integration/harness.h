@@ -48,6 +48,8 @@ void harness_emu_gone(struct harness *harness);
 void harness_npud_gone(struct harness *harness);
 /* Another npud on the same device and socket, after harness_npud_gone(). */
 void harness_npud_again(struct harness *harness);
+/* The same with another program, and without looking at its counters. */
+void harness_npud_start(struct harness *harness, const char *program);
 void harness_stop(struct harness *harness);
 
 /* --- parts */

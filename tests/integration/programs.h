@@ -12,8 +12,8 @@
 #include "emulator/isa.h"
 
 #define PROGRAM_MAX_INSNS 128u
-#define PROGRAM_MAX_GROUPS 8u
-#define PROGRAM_PARAMETER_BYTES 256u
+#define PROGRAM_MAX_GROUPS 32u
+#define PROGRAM_PARAMETER_BYTES 1024u
 #define PROGRAM_TENSOR_BYTES 4096u
 /* In the parameter block: patched with the addresses of input, output and (ASID1) constants; free from here on. */
 #define PROGRAM_INPUT 0u

@@ -18,6 +18,7 @@ fail() {
 }
 
 if [[ ! -x $root/qemu ]]; then
+	echo "qemu_root: unpacking QEMU 11 into $root (140 MB, once; nothing is installed on this machine)" >&2
 	mkdir -p "$(dirname "$root")"
 	# built beside its place and moved there at the end: an interrupted run leaves nothing half done
 	work=$(mktemp -d "$root.XXXXXX")
