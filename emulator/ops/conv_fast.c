@@ -181,8 +181,7 @@ static bool describe(struct description *d, dnnl_memory_desc_t *plain, const str
 	dnnl_dims_t after;
 
 	if (!describe_map(&d->src, g, g->in_channels, g->in) || !describe_map(&d->dst, g, g->out_channels, g->out) ||
-	    !describe_weights(plain, &d->weights, g) ||
-	    !prim_vector(&d->bias, g->out_channels, dnnl_f32))
+	    !describe_weights(plain, &d->weights, g) || !prim_vector(&d->bias, g->out_channels, dnnl_f32))
 		return false;
 	for (int i = skip; i < 3; i++) {
 		int64_t reach = (g->kernel[i] - 1) * g->dilation[i] + 1;
@@ -199,8 +198,8 @@ static bool describe(struct description *d, dnnl_memory_desc_t *plain, const str
 			   &d->conv, dnnl_forward_inference, dnnl_deconvolution_direct, &d->src, &d->weights, bias,
 			   &d->dst, stride, dilation, before, after) == dnnl_success;
 	return dnnl_dilated_convolution_forward_desc_init(&d->conv, dnnl_forward_inference, dnnl_convolution_direct,
-							  &d->src, &d->weights, bias, &d->dst, stride, dilation,
-							  before, after) == dnnl_success;
+							  &d->src, &d->weights, bias, &d->dst, stride, dilation, before,
+							  after) == dnnl_success;
 }
 
 static bool compile_with(struct op_prim *prim, const struct geometry *g, const struct description *d,
@@ -325,8 +324,8 @@ static int stage_all(struct op_ctx *ctx, const struct conv *c, enum layout layou
 	if (layout_of(&c->out) != layout && !stage(&c->out, &p->out))
 		return -ENOMEM;
 	if (c->has_bias && c->bias.dims[0] > 1 && c->bias.strides[0] != 1) {
-		struct op_tensor row = tensor_view(scratch_get((size_t)c->bias.dims[0] * 4), ZY_DATA_F32, 1,
-						   c->bias.dims);
+		struct op_tensor row =
+		    tensor_view(scratch_get((size_t)c->bias.dims[0] * 4), ZY_DATA_F32, 1, c->bias.dims);
 		p->bias = row.data;
 		return row.data ? copy_view(ctx, &row, &c->bias) : -ENOMEM;
 	}

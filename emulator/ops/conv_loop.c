@@ -106,9 +106,9 @@ static int plane(struct op_ctx *ctx, const struct conv *c, int64_t n, int64_t m)
 				double sum = bias + (c->transpose ? window_transpose(c, in, weight, o)
 								  : window(c, in, weight, origin));
 				if (c->has_addend)
-					sum += at(&c->addend, n, m)[z * c->addend.strides[2] +
-								    y * c->addend.strides[3] +
-								    x * c->addend.strides[4]];
+					sum +=
+					    at(&c->addend, n, m)[z * c->addend.strides[2] + y * c->addend.strides[3] +
+								 x * c->addend.strides[4]];
 				*(float *)(void *)(row + x * os[4] * 4) = (float)sum;
 			}
 		}

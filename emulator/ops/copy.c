@@ -59,8 +59,8 @@ static void convert_row(void *arg, int64_t n, uint8_t *const *p, const int64_t *
 	const struct convert *c = arg;
 	uint8_t *out = p[0];
 	const uint8_t *in = p[1];
-	bool integers = (type_is_integer(c->from) || c->from == ZY_DATA_BOOL) && c->to != ZY_DATA_F64 &&
-			c->from != ZY_DATA_U64;
+	bool integers =
+	    (type_is_integer(c->from) || c->from == ZY_DATA_BOOL) && c->to != ZY_DATA_F64 && c->from != ZY_DATA_U64;
 
 	if (c->from == ZY_DATA_U8 && c->to == ZY_DATA_F32) {
 		for (int64_t i = 0; i < n; i++)
@@ -125,7 +125,7 @@ FILL_ROW(uint64_t)
 /* `element` holds the raw bits, out->esize bytes of them. */
 int fill_view(const struct op_ctx *ctx, const struct op_tensor *out, const void *element)
 {
-	op_row_fn fn = out->esize == 1	 ? fill_row_uint8_t
+	op_row_fn fn = out->esize == 1   ? fill_row_uint8_t
 		       : out->esize == 2 ? fill_row_uint16_t
 		       : out->esize == 4 ? fill_row_uint32_t
 					 : fill_row_uint64_t;
@@ -184,7 +184,7 @@ int op_select(struct op_ctx *ctx)
 	rc = tensor_map_all(ctx, 1);
 	if (rc)
 		return rc;
-	op_row_fn fn = t[0].esize == 1	 ? select_row_uint8_t
+	op_row_fn fn = t[0].esize == 1   ? select_row_uint8_t
 		       : t[0].esize == 2 ? select_row_uint16_t
 		       : t[0].esize == 4 ? select_row_uint32_t
 					 : select_row_uint64_t;

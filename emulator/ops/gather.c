@@ -60,9 +60,9 @@ static int gather_check(struct op_ctx *ctx, uint32_t *axis)
 	    t[0].rank != t[1].rank - 1 + t[2].rank)
 		return -EINVAL;
 	for (uint32_t i = 0; i < t[0].rank; i++) {
-		int64_t dim = i < params.axis		     ? t[1].dims[i]
+		int64_t dim = i < params.axis               ? t[1].dims[i]
 			      : i < params.axis + t[2].rank ? t[2].dims[i - params.axis]
-							     : t[1].dims[i + 1 - t[2].rank];
+							    : t[1].dims[i + 1 - t[2].rank];
 		if (t[0].dims[i] != dim)
 			return -EINVAL;
 	}

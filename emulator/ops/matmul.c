@@ -98,8 +98,8 @@ static int gemm_run(struct op_ctx *ctx, const struct matmul *c, float beta)
 		float *o = out + i * (tc == 'N' ? ldc : 1);
 		dnnl_status_t status =
 		    tc == 'N' ? dnnl_sgemm(ta, tb, some, n, k, c->params.alpha, a_rows, lda, pb, ldb, beta, o, ldc)
-			      : dnnl_sgemm(tb == 'N' ? 'T' : 'N', ta == 'N' ? 'T' : 'N', n, some, k, c->params.alpha, pb,
-					   ldb, a_rows, lda, beta, o, ldc);
+			      : dnnl_sgemm(tb == 'N' ? 'T' : 'N', ta == 'N' ? 'T' : 'N', n, some, k, c->params.alpha,
+					   pb, ldb, a_rows, lda, beta, o, ldc);
 		if (status != dnnl_success)
 			return i ? -ENOMEM : 1;
 		if (record_cancelled(ctx))

@@ -127,7 +127,8 @@ static bool implementation_good(dnnl_primitive_desc_t pd, bool binary, size_t *s
 	if (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success || !name)
 		return false;
 	/* SSE kernels fault on memory that is not 16-byte aligned. */
-	if (strstr(name, "sse41") || !strncmp(name, "ref:", 4) || !strcmp(name, "simple:any") || (binary && strstr(name, "gemm")))
+	if (strstr(name, "sse41") || !strncmp(name, "ref:", 4) || !strcmp(name, "simple:any") ||
+	    (binary && strstr(name, "gemm")))
 		return false;
 	const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
 	*scratch_bytes = md ? dnnl_memory_desc_get_size(md) : 0;
@@ -306,8 +307,7 @@ static void eltwise_build(struct op_prim *prim, const void *key)
 	float alpha;
 	float beta;
 
-	if (!activation_algorithm(&k->fn, &kind, &alpha, &beta) ||
-	    !prim_vector(&md, k->n, dnnl_f32) ||
+	if (!activation_algorithm(&k->fn, &kind, &alpha, &beta) || !prim_vector(&md, k->n, dnnl_f32) ||
 	    dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, kind, &md, alpha, beta) != dnnl_success ||
 	    dnnl_primitive_attr_create(&attr) != dnnl_success)
 		return;

@@ -178,8 +178,7 @@ static int reduce_block(struct reduce *r, uint8_t *out, int64_t out_step, uint8_
 	for (int64_t j = 0; !rc && j < r->lanes; j++) {
 		uint8_t *o = out + j * out_step;
 		if (r->integer)
-			type_store_s64(o, r->dtype,
-				       r->fn == ISA_R_MEAN && r->count ? iacc[j] / r->count : iacc[j]);
+			type_store_s64(o, r->dtype, r->fn == ISA_R_MEAN && r->count ? iacc[j] / r->count : iacc[j]);
 		else
 			type_store(o, r->dtype, finish_f64(r, acc[j], shift[j]));
 	}

@@ -96,8 +96,13 @@ int op_scatter_elements(struct op_ctx *ctx)
 	rc = copy_base(ctx);
 	if (rc)
 		return rc;
-	struct update u = {params.reduction, t[2].dtype,		     t[0].dtype, t[0].esize,
-			   t[0].dims[params.axis], t[0].strides[params.axis] * (int64_t)t[0].esize, 0};
+	struct update u = {params.reduction,
+			   t[2].dtype,
+			   t[0].dtype,
+			   t[0].esize,
+			   t[0].dims[params.axis],
+			   t[0].strides[params.axis] * (int64_t)t[0].esize,
+			   0};
 	struct op_tensor out = t[0];
 	out.strides[params.axis] = 0;
 	rc = iterate_rows(ctx, (const struct op_tensor *const[]){&t[2], &t[3], &out}, 3, elements_row, &u);

@@ -110,7 +110,10 @@ int op_softmax(struct op_ctx *ctx)
 	rc = tensor_map_all(ctx, 1);
 	if (rc)
 		return rc;
-	struct softmax s = {ctx, params.log, out->dtype, out->dims[params.axis],
+	struct softmax s = {ctx,
+			    params.log,
+			    out->dtype,
+			    out->dims[params.axis],
 			    out->strides[params.axis] * (int64_t)out->esize,
 			    in->strides[params.axis] * (int64_t)in->esize};
 	if (!s.n)

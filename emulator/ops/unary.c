@@ -190,8 +190,8 @@ static void row_classify(void *arg, int64_t n, uint8_t *const *p, const int64_t 
 
 	for (int64_t i = 0; i < n; i++) {
 		double x = type_load(p[1] + i * step[1], u->dtype);
-		bool yes = u->fn.fn == ISA_U_ISNAN ? isnan(x)
-						   : isinf(x) && (x < 0 ? u->fn.alpha != 0 : u->fn.beta != 0);
+		bool yes =
+		    u->fn.fn == ISA_U_ISNAN ? isnan(x) : isinf(x) && (x < 0 ? u->fn.alpha != 0 : u->fn.beta != 0);
 		p[0][i * step[0]] = yes;
 	}
 }

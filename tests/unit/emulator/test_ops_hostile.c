@@ -133,9 +133,11 @@ static void simple_record(struct record *r, uint32_t op)
 
 	add(r, op == ISA_T_BINARY && test ? (uint32_t)ZY_DATA_BOOL : type, 4, dims);
 	for (uint32_t i = 0; i < inputs; i++)
-		add(r, op == ISA_T_SELECT && i == 0	  ? (uint32_t)ZY_DATA_BOOL
-		       : op == ISA_T_COPY		  ? 1 + random_below(13)
-							  : type, 4, dims);
+		add(r,
+		    op == ISA_T_SELECT && i == 0 ? (uint32_t)ZY_DATA_BOOL
+		    : op == ISA_T_COPY           ? 1 + random_below(13)
+						 : type,
+		    4, dims);
 	if (op == ISA_T_BINARY)
 		record_finish(r, &binary, sizeof(binary));
 	else if (op == ISA_T_UNARY)
@@ -162,13 +164,19 @@ static void line_record(struct record *r, uint32_t op)
 		bytes = 16;
 	}
 	add(r, op == ISA_T_ARG_REDUCE ? ZY_DATA_S64 : ZY_DATA_F32, 4,
-	    op == ISA_T_REDUCE || op == ISA_T_ARG_REDUCE || op == ISA_T_TOPK ? cut : op == ISA_T_POOL ? pooled : dims);
+	    op == ISA_T_REDUCE || op == ISA_T_ARG_REDUCE || op == ISA_T_TOPK ? cut
+	    : op == ISA_T_POOL                                               ? pooled
+									     : dims);
 	if (op == ISA_T_TOPK)
 		add(r, ZY_DATA_S64, 4, cut);
 	add(r, ZY_DATA_F32, 4, dims);
 	if (op == ISA_T_POOL) {
-		struct isa_pool_params p = {.mode = 1 + random_below(4), .spatial = 2, .kernel = {2, 2}, .stride = {2, 2},
-					    .dilation = {1, 1}, .p = 2};
+		struct isa_pool_params p = {.mode = 1 + random_below(4),
+					    .spatial = 2,
+					    .kernel = {2, 2},
+					    .stride = {2, 2},
+					    .dilation = {1, 1},
+					    .p = 2};
 		if (p.mode == ISA_POOL_MAX && random_below(2))
 			add(r, ZY_DATA_S64, 4, pooled);
 		record_finish(r, &p, sizeof(p));
@@ -228,7 +236,9 @@ static void place_record(struct record *r, uint32_t op)
 	add(r, ZY_DATA_F32, 2, op == ISA_T_SLICE ? dims : out);
 	add(r, ZY_DATA_F32, 2, op == ISA_T_SLICE ? out : dims);
 	if (op == ISA_T_RESIZE) {
-		struct isa_resize_params p = {.mode = 1 + random_below(3), .coord = 1 + random_below(5), .nearest = 1,
+		struct isa_resize_params p = {.mode = 1 + random_below(3),
+					      .coord = 1 + random_below(5),
+					      .nearest = 1,
 					      .scale = {8.0f / 6, 7.0f / 5}};
 		if (random_below(3) == 0)
 			add(r, ZY_DATA_F32, 1, (uint32_t[]){2});
@@ -286,9 +296,9 @@ static void valid_record(struct record *r, uint32_t op)
 
 static uint32_t nasty(uint32_t was)
 {
-	static const uint32_t values[] = {0,	      1,	   2,	       3,	    7,		 8,
-					  9,	      255,	   0x7fffffffu, 0x80000000u, 0xffffffffu, 0xfffffffeu,
-					  0x10000u,   ARENA_BASE,  0x7f800000u, 0xff800000u, 0x7fc00000u, 0x3f800000u};
+	static const uint32_t values[] = {0,        1,          2,           3,           7,           8,
+					  9,        255,        0x7fffffffu, 0x80000000u, 0xffffffffu, 0xfffffffeu,
+					  0x10000u, ARENA_BASE, 0x7f800000u, 0xff800000u, 0x7fc00000u, 0x3f800000u};
 
 	switch (random_below(4)) {
 	case 0:
@@ -355,8 +365,11 @@ START_TEST(no_mutated_record_reaches_outside_its_spans)
 		if (round % 10)
 			mutate(&r);
 		cancelled = is_long(&r);
-		struct op_run run = {.memory = &guarded, .cache = random_below(8) ? cache : NULL,
-				     .task = random_below(tasks), .tasks = tasks, .cancel = &cancelled};
+		struct op_run run = {.memory = &guarded,
+				     .cache = random_below(8) ? cache : NULL,
+				     .task = random_below(tasks),
+				     .tasks = tasks,
+				     .cancel = &cancelled};
 		size_t bytes = r.header.bytes < sizeof(r) ? r.header.bytes : sizeof(r);
 		int rc = op_run(&run, &r.header, bytes);
 		ck_assert_int_eq(open_spans, 0);
@@ -421,7 +434,8 @@ END_TEST
 static void setup(void)
 {
 	for (uint32_t i = 0; i < SLOTS; i++) {
-		slots[i].map = mmap(NULL, GRANTED + 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		slots[i].map =
+		    mmap(NULL, GRANTED + 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		ck_assert_ptr_ne(slots[i].map, MAP_FAILED);
 		ck_assert_int_eq(mprotect(slots[i].map, PAGE, PROT_NONE), 0);
 		ck_assert_int_eq(mprotect(slots[i].map + PAGE + GRANTED, PAGE, PROT_NONE), 0);
