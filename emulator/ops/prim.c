@@ -331,7 +331,8 @@ bool prim_eltwise_row(struct op_cache *cache, const struct isa_activation *fn, i
 		return false;
 	if (prim_get(cache, &key, sizeof(key), eltwise_build, &prim))
 		return false;
-	bool done = prim->handle && !prim_run(prim, (void *const[]){in, out}, NULL);
+	void *const data[PRIM_ARGS] = {in, out};
+	bool done = prim->handle && !prim_run(prim, data, NULL);
 	prim_put(cache, prim);
 	return done;
 }

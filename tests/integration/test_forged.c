@@ -3,8 +3,6 @@
  * NPU code that writes task control blocks of its own and links them behind the daemon's: the arena is mapped writable
  * for the device, so nothing but the IOMMU and the daemon's disbelief stands between them and the other sessions.
  */
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "libclient/objects.h"
@@ -12,7 +10,8 @@
 #include "tests/integration/harness.h"
 
 #define CANARY 0x5ec4e7c0u
-#define CANARY_BYTES (2u << 20)
+#define COPY_WORDS 1024u /* a page: the canary begins at one */
+#define CANARY_WORDS (256u << 10)
 #define TECS 4u
 #define SEGMMU_TCBS 2u /* of three cores */
 #define GROUPS 24u /* more than the device reads ahead: what lies behind is read when the first group has ended */
@@ -29,67 +28,78 @@ enum { OUT_READ = 0, OUT_CAME_BACK = 1, OUT_BEGAN = 2, OUT_TAIL = 3 };
 struct victim {
 	struct npu_connection *connection;
 	struct npu_job *job;
-	struct npu_buffer canary;
-	uint64_t iova;
+	uint32_t *canary; /* behind what the job reads, in the same buffer: mapped whenever the job runs */
+	uint32_t address; /* of the canary, in its session */
+	uint64_t base; /* of the session's window */
 };
 
-/* A buffer of the session, imported by hand: the library does not keep bus addresses. */
-static void import_canary(struct victim *victim)
+/* Where a session's window begins: the library does not keep bus addresses, so a buffer is imported by hand. */
+static uint64_t base_of(struct npu_connection *connection)
 {
 	Npud__BufferImport import = NPUD__BUFFER_IMPORT__INIT;
 	Npud__Request request = NPUD__REQUEST__INIT;
+	struct npu_buffer buffer = {0};
 	struct npu_reply reply;
 	int fd;
 
-	ASSERT_NPU(npu_memfd_create(CANARY_BYTES, &fd));
-	ASSERT_NPU(npu_memfd_map(fd, CANARY_BYTES, &victim->canary.memory));
+	ASSERT_NPU(npu_memfd_create(4096, &fd));
+	ASSERT_NPU(npu_memfd_map(fd, 4096, &buffer.memory));
 	ASSERT_NPU(npu_memfd_seal(fd, false));
-	for (uint32_t i = 0; i < CANARY_BYTES / 4; i++)
-		((uint32_t *)(void *)victim->canary.memory)[i] = CANARY;
-	import.bytes = CANARY_BYTES;
+	import.bytes = buffer.bytes = 4096;
 	request.body_case = NPUD__REQUEST__BODY_BUFFER_IMPORT;
 	request.buffer_import = &import;
-	ASSERT_NPU(
-	    npu_link_call(victim->connection, &request, fd, NPUD__REPLY__BODY_BUFFER_INFO, &reply, "the canary"));
+	ASSERT_NPU(npu_link_call(connection, &request, fd, NPUD__REPLY__BODY_BUFFER_INFO, &reply, "a probe"));
 	close(fd);
-	victim->canary.bytes = CANARY_BYTES;
-	victim->canary.handle = reply.buffer.handle;
-	victim->canary.npu_address = reply.buffer.npu_address;
-	victim->iova = reply.buffer.iova;
-	ck_assert_uint_eq((uint32_t)victim->iova, victim->canary.npu_address);
-	ck_assert_uint_ne(victim->iova >> 32, 0);
+	buffer.handle = reply.buffer.handle;
+	npu_buffer_release(connection, &buffer);
+	ck_assert_uint_eq((uint32_t)reply.buffer.iova, reply.buffer.npu_address);
+	ck_assert_uint_ne(reply.buffer.iova >> 32, 0);
+	return reply.buffer.iova >> 32 << 32;
+}
+
+static void set_canary(struct victim *victim)
+{
+	size_t at;
+
+	victim->canary = input_of(victim->job) + COPY_WORDS;
+	for (uint32_t i = 0; i < CANARY_WORDS; i++)
+		victim->canary[i] = CANARY;
+	at = (size_t)((uint8_t *)victim->canary - victim->job->pool.memory);
+	victim->address = victim->job->pool.npu_address + (uint32_t)at;
+	victim->base = base_of(victim->connection);
+}
+
+static struct program canary_program(uint32_t add)
+{
+	struct program program = program_copy(COPY_WORDS, add);
+
+	program.tensor_bytes = (COPY_WORDS + CANARY_WORDS) * 4;
+	return program;
 }
 
 static struct victim victim_start(struct harness *harness)
 {
 	struct victim victim = {.connection = harness_connect(harness)};
 
-	import_canary(&victim);
-	victim.job = job_of(victim.connection, program_copy(1024, 7));
+	victim.job = job_of(victim.connection, canary_program(7));
+	set_canary(&victim);
 	return victim;
 }
 
 /* Its jobs run as if nobody else was there, and its memory is what it was. */
 static void expect_unharmed(const struct victim *victim)
 {
-	const uint32_t *canary = (const uint32_t *)(const void *)victim->canary.memory;
 	static uint32_t round;
 
 	round++;
-	for (uint32_t i = 0; i < 1024; i++)
+	for (uint32_t i = 0; i < COPY_WORDS; i++)
 		input_of(victim->job)[i] = round * i;
 	struct npu_result result = run(victim->connection, victim->job);
 	ASSERT_OUTCOME(result, NPU_DONE);
-	for (uint32_t i = 0; i < 1024; i++)
+	for (uint32_t i = 0; i < COPY_WORDS; i++)
 		ck_assert_uint_eq(output_of(victim->job)[i], round * i + 7);
-	for (uint32_t i = 0; i < CANARY_BYTES / 4; i++)
-		ck_assert_msg(canary[i] == CANARY, "canary word %u is %#x", i, canary[i]);
-}
-
-static void victim_stop(struct victim *victim)
-{
-	npu_buffer_release(victim->connection, &victim->canary);
-	npu_disconnect(victim->connection);
+	for (uint32_t i = 0; i < CANARY_WORDS; i++)
+		ck_assert_msg(victim->canary[i] == CANARY, "canary word %u is %#x", i, victim->canary[i]);
 }
 
 /* ------------------------------------------------------------------ the attacker */
@@ -197,7 +207,7 @@ static void write_forged(const struct attacker *attacker, const struct victim *v
 			 enum attack attack)
 {
 	union zy3_tcb forged[2] = {0};
-	uint64_t victims_base = victim->iova >> 32 << 32;
+	uint64_t victims_base = victim->base, canary = victim->base + victim->address;
 	struct zy3_init_tcb *init = &forged[0].init;
 	struct zy3_task_tcb *task = &forged[1].task;
 	bool write = attack == WRITE_BY_OTHER_REGION;
@@ -210,8 +220,7 @@ static void write_forged(const struct attacker *attacker, const struct victim *v
 	init->asid[2] = window(victims_base);
 	if (attack == COPY_IN_BY_GM || attack == COPY_OUT_BY_GM) {
 		init->gm_ctrl = 1;
-		init->gm_region_addr[0] =
-		    (struct zy_asid_word){(uint32_t)victim->iova, (uint32_t)(victim->iova >> 32)};
+		init->gm_region_addr[0] = (struct zy_asid_word){(uint32_t)canary, (uint32_t)(canary >> 32)};
 		init->gm_region_ctrl[0] = (attack == COPY_IN_BY_GM ? 1u : 2u) << 30 | 1;
 		init->gm_region_ctrl[1] = ZY3_GM_SYNC_IGNORE;
 	}
@@ -221,23 +230,13 @@ static void write_forged(const struct attacker *attacker, const struct victim *v
 	task->grid_dim[0] = task->grid_dim[1] = task->grid_dim[2] = 1;
 	task->group_dim[0] = task->group_dim[1] = task->group_dim[2] = 1;
 	task->spc = attack == RUN_IN_VICTIMS_WINDOW
-			? victim->canary.npu_address
+			? victim->address
 			: attacker->text + (write ? attacker->writer : attacker->reader) * ISA_INSN_BYTES;
 	task->pp = attacker->parameters;
 	task->tcbp = ARENA_SPARE + ZY_TCB_BYTES;
-	input_of(attacker->job)[IN_VICTIM] = victim->canary.npu_address;
+	input_of(attacker->job)[IN_VICTIM] = victim->address;
 	memcpy(input_of(attacker->job) + IN_FORGED, forged, sizeof(forged));
 	memset(output_of(attacker->job), 0, 64);
-}
-
-/* Where a session's window begins. */
-static uint64_t base_of(struct npu_connection *connection)
-{
-	struct victim probe = {.connection = connection};
-
-	import_canary(&probe);
-	npu_buffer_release(connection, &probe.canary);
-	return probe.iova >> 32 << 32;
 }
 
 static void expect_nothing_seen(const struct attacker *attacker)
@@ -255,20 +254,15 @@ START_TEST(a_forged_chain_does_run_inside_its_own_session)
 	struct attacker attacker = attacker_start(harness, true);
 	union zy3_tcb *forged = (union zy3_tcb *)(void *)(input_of(attacker.job) + IN_FORGED);
 
-	/* a buffer is reached when a job uses it: the tensors of a second job */
-	struct npu_job *own = job_of(attacker.connection, program_copy(1024, 0));
-	for (unsigned i = 0; i < 1024; i++)
-		input_of(own)[i] = CANARY;
-	ASSERT_OUTCOME(run(attacker.connection, own), NPU_DONE);
-	uint64_t base = base_of(attacker.connection);
-	size_t at = (size_t)((uint8_t *)input_of(own) - own->pool.memory);
-	self.canary.npu_address = own->pool.npu_address + (uint32_t)at;
-	self.iova = base + self.canary.npu_address;
-	write_forged(&attacker, &self, base, READ_BY_OTHER_REGION);
+	self.connection = attacker.connection;
+	self.job = job_of(attacker.connection, canary_program(0));
+	set_canary(&self);
+	ASSERT_OUTCOME(run(attacker.connection, self.job), NPU_DONE); /* a buffer is mapped when a job uses it */
+	write_forged(&attacker, &self, self.base, READ_BY_OTHER_REGION);
 	forged[1].task.tcbp = 0;
 	(void)wait_for(attacker.connection, submit(attacker.job, BUDGET_NS)); /* tells the name of the chain's end */
 	uint32_t name = output_of(attacker.job)[OUT_TAIL];
-	write_forged(&attacker, &self, base, READ_BY_OTHER_REGION);
+	write_forged(&attacker, &self, self.base, READ_BY_OTHER_REGION);
 	forged[1].task.tcbp = name;
 	ASSERT_OUTCOME(wait_for(attacker.connection, submit(attacker.job, BUDGET_NS)), NPU_DONE);
 	ck_assert_uint_eq(output_of(attacker.job)[OUT_TAIL], name);
@@ -288,7 +282,7 @@ START_TEST(a_forged_chain_reaches_no_other_session)
 	enum attack attack = (enum attack)_i;
 	bool task_runs = attack == READ_BY_OTHER_REGION || attack == WRITE_BY_OTHER_REGION;
 
-	ck_assert_uint_ne(own_base >> 32, victim.iova >> 32);
+	ck_assert_uint_ne(own_base, victim.base);
 	expect_unharmed(&victim);
 	for (unsigned round = 0; round < 3; round++) {
 		write_forged(&attacker, &victim, own_base, attack);
@@ -303,7 +297,7 @@ START_TEST(a_forged_chain_reaches_no_other_session)
 	/* its session is not broken for good */
 	ASSERT_OUTCOME(run(attacker.connection, job_of(attacker.connection, program_copy(4, 1))), NPU_DONE);
 	npu_disconnect(attacker.connection);
-	victim_stop(&victim);
+	npu_disconnect(victim.connection);
 	harness_stop(harness);
 }
 END_TEST
@@ -336,7 +330,7 @@ START_TEST(a_forged_chain_reaches_nobody_whose_work_is_waiting)
 		expect_unharmed(&victim);
 	}
 	npu_disconnect(attacker.connection);
-	victim_stop(&victim);
+	npu_disconnect(victim.connection);
 	harness_stop(harness);
 }
 END_TEST
@@ -390,7 +384,7 @@ START_TEST(a_chain_that_wrecks_itself_harms_its_owner_alone)
 	}
 	ASSERT_OUTCOME(run(hostile, job_of(hostile, program_copy(4, 1))), NPU_DONE);
 	npu_disconnect(hostile);
-	victim_stop(&victim);
+	npu_disconnect(victim.connection);
 	harness_stop(harness);
 }
 END_TEST
@@ -419,7 +413,7 @@ START_TEST(a_chain_that_leads_back_into_itself_ends_with_its_budget)
 	ASSERT_OUTCOME(wait_for(victim.connection, waiting), NPU_DONE);
 	expect_unharmed(&victim);
 	npu_disconnect(hostile);
-	victim_stop(&victim);
+	npu_disconnect(victim.connection);
 	harness_stop(harness);
 }
 END_TEST

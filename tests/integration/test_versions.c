@@ -34,14 +34,8 @@ static void *symbol(const struct library *library, const char *name)
 /* NULL: the one that this test is linked with. */
 static struct library library_open(const char *name)
 {
-	struct library library = {NULL,
-				  npu_connect,
-				  npu_disconnect,
-				  npu_error,
-				  npu_graph_load_memory,
-				  npu_job_create,
-				  npu_job_tensor,
-				  npu_job_run};
+	struct library library = {NULL,           npu_connect,    npu_disconnect, npu_error, npu_graph_load_memory,
+				  npu_job_create, npu_job_tensor, npu_job_run};
 
 	if (!name)
 		return library;

@@ -80,6 +80,19 @@ START_TEST(the_same_address_mapped_anew_is_packed_anew)
 }
 END_TEST
 
+START_TEST(a_new_mapping_is_looked_at_even_within_one_instruction)
+{
+	build_sized(CHANNELS);
+	arena.instance = 7;
+	record_run_all(&arena, &record, 2);
+	check();
+	arena.identity++;
+	fill_random(&arena, &weight);
+	record_run_all(&arena, &record, 2);
+	check();
+}
+END_TEST
+
 START_TEST(a_cleared_cache_still_computes)
 {
 	build_sized(CHANNELS);
@@ -171,6 +184,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_weight_altered_between_two_runs_is_seen);
 	tcase_add_test(tc, the_same_address_mapped_anew_is_packed_anew);
+	tcase_add_test(tc, a_new_mapping_is_looked_at_even_within_one_instruction);
 	tcase_add_test(tc, a_cleared_cache_still_computes);
 	tcase_add_test(tc, a_cache_too_small_for_anything_still_computes);
 	tcase_add_test(tc, many_geometries_evict_each_other_without_harm);

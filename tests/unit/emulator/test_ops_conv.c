@@ -303,7 +303,7 @@ START_TEST(work_is_counted_and_shared_evenly)
 		top = run.macs > top ? run.macs : top;
 		ck_assert_uint_ge(run.cycles, run.macs / 512);
 	}
-	ck_assert_uint_eq(sum, 34u * 34u * 16u * 16u * 9u);
+	ck_assert_uint_eq(sum, UINT64_C(34) * 34 * 16 * 16 * 9);
 	ck_assert_uint_le(top * 4 * 10, sum * 13);
 }
 END_TEST

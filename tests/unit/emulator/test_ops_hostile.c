@@ -412,6 +412,28 @@ START_TEST(a_record_of_any_length_is_refused_unless_it_is_exact)
 }
 END_TEST
 
+START_TEST(an_operand_that_leaves_its_four_gigabytes_is_malformed)
+{
+	static const struct {
+		uint32_t addr;
+		int32_t stride;
+	} cases[] = {{0xfffffff0u, 1}, {0x10u, -1}, {0xfffffffcu, INT32_MAX}, {0, INT32_MIN}, {ARENA_BASE, 1 << 30}};
+
+	for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (uint32_t which = 0; which < 2; which++) {
+			uint32_t dims[1] = {8};
+			struct record r;
+			record_start(&r, ISA_T_COPY, 0);
+			add(&r, ZY_DATA_F32, 1, dims);
+			add(&r, ZY_DATA_F32, 1, dims);
+			r.header.operand[which].addr = cases[i].addr;
+			r.header.operand[which].strides[0] = cases[i].stride;
+			struct op_run run = {.memory = &guarded, .tasks = 1};
+			ck_assert_int_eq(op_run(&run, &r.header, r.header.bytes), -EINVAL);
+		}
+}
+END_TEST
+
 START_TEST(a_refused_operand_leaves_no_span_open)
 {
 	for (uint32_t op = 1; op < ISA_T_COUNT; op++) {
@@ -458,6 +480,7 @@ int main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, no_mutated_record_reaches_outside_its_spans, 1, ISA_T_COUNT);
 	tcase_add_test(tc, a_record_of_any_length_is_refused_unless_it_is_exact);
+	tcase_add_test(tc, an_operand_that_leaves_its_four_gigabytes_is_malformed);
 	tcase_add_test(tc, a_refused_operand_leaves_no_span_open);
 	suite_add_tcase(suite, tc);
 	return suite_main(suite);

@@ -232,7 +232,7 @@ START_TEST(an_index_outside_its_axis_is_refused)
 {
 	uint32_t dims[1] = {4};
 	struct isa_axis_params p = {0};
-	static const int64_t bad[] = {4, -5, INT64_MAX, INT64_MIN, 1ll << 32};
+	static const int64_t bad[] = {4, -5, INT64_MAX, INT64_MIN, 1LL << 32};
 
 	for (uint32_t i = 0; i < 5; i++) {
 		struct record r;

@@ -55,7 +55,8 @@ struct fake {
 	pthread_t thread;
 	atomic_int mood;
 	/* terms */
-	uint32_t major, credits, groups_per_frame, isa, revision, config;
+	uint32_t major, minor, devices, device, credits, groups_per_frame, isa, revision, config;
+	uint64_t features;
 	uint64_t gm_bytes;
 	/* what came; the test reads it when the library has had its answer */
 	atomic_uint submit_count, release_count, destroy_count;
@@ -95,6 +96,7 @@ static inline void fake_complete(struct fake *fake, uint32_t submission, Npud__O
 	done.job = fake->jobs[submission];
 	done.outcome = outcome;
 	done.device_ns = 1000 + submission;
+	done.started = outcome == NPUD__OUTCOME__OUTCOME_DONE;
 	if (outcome != NPUD__OUTCOME__OUTCOME_DONE)
 		done.message = (char *)(uintptr_t) "as the test wishes";
 	event.body_case = NPUD__EVENT__BODY_JOB_DONE;
@@ -128,7 +130,10 @@ static inline void fake_hello(struct fake *fake, Npud__Reply *reply)
 	Npud__HelloReply hello = NPUD__HELLO_REPLY__INIT;
 
 	hello.major = fake->major;
-	hello.device_count = 1;
+	hello.minor = fake->minor;
+	hello.features = fake->features;
+	hello.device_count = fake->devices;
+	hello.device = fake->device;
 	hello.max_frame_bytes = NPUD_MAX_FRAME_BYTES;
 	hello.max_frame_fds = NPUD_MAX_FRAME_FDS;
 	hello.max_groups_per_frame = fake->groups_per_frame;
@@ -138,18 +143,20 @@ static inline void fake_hello(struct fake *fake, Npud__Reply *reply)
 	fake_reply(fake, reply);
 }
 
-static inline void fake_device(struct fake *fake, Npud__Reply *reply)
+/* Only the session's own device is of the kind that was agreed; the others run nothing of it. */
+static inline void fake_device(struct fake *fake, Npud__Reply *reply, uint32_t index)
 {
 	Npud__DeviceInfo info = NPUD__DEVICE_INFO__INIT;
 
 	info.name = (char *)(uintptr_t) "X2_1204MP3";
 	info.generation = NPUD__GENERATION__GENERATION_V3;
-	info.isa = fake->isa;
+	info.index = index;
+	info.isa = index == fake->device ? fake->isa : 1;
 	info.revision = fake->revision;
 	info.config = fake->config;
 	info.clusters = 1;
 	info.cores = 3;
-	info.tecs = 4;
+	info.tecs = index == fake->device ? 4 : 1;
 	info.gm_bytes = fake->gm_bytes;
 	info.status = NPUD__DEVICE_STATUS__DEVICE_READY;
 	info.address_window_bytes = NPUD_MAX_BUFFER_BYTES;
@@ -275,7 +282,7 @@ static inline bool fake_answer(struct fake *fake, const Npud__Request *request, 
 	case NPUD__REQUEST__BODY_PING:
 		return fake_ping(fake, &reply);
 	case NPUD__REQUEST__BODY_DEVICE_QUERY:
-		fake_device(fake, &reply);
+		fake_device(fake, &reply, request->device_query->index);
 		return true;
 	case NPUD__REQUEST__BODY_BUFFER_IMPORT:
 		fake_import_buffer(fake, &reply, request->buffer_import, fd);
@@ -370,6 +377,7 @@ static inline void fake_init(struct fake *fake)
 	(void)snprintf(fake->path, sizeof(fake->path), "%s/npud.sock", fake->directory);
 	fake->fd = -1;
 	fake->major = NPUD_PROTOCOL_MAJOR;
+	fake->devices = 1;
 	fake->credits = 8;
 	fake->groups_per_frame = NPUD_MAX_GROUPS_PER_FRAME;
 	fake->isa = 5;

@@ -170,6 +170,36 @@ START_TEST(another_major_version_is_refused)
 }
 END_TEST
 
+START_TEST(a_newer_daemon_with_unknown_features_is_served)
+{
+	start();
+	fake.minor = NPUD_PROTOCOL_MINOR + 7;
+	fake.features = UINT64_MAX;
+	begin();
+	ck_assert_int_eq(npu_ping(npu), 0);
+	finish();
+}
+END_TEST
+
+START_TEST(a_session_on_a_device_that_is_not_there_is_refused)
+{
+	static const struct {
+		uint32_t devices, device;
+	} terms[] = {{1, 1}, {2, 2}, {2, UINT32_MAX}, {64, 63}};
+
+	for (unsigned i = 0; i < sizeof(terms) / sizeof(*terms); i++) {
+		start();
+		fake.devices = terms[i].devices;
+		fake.device = terms[i].device;
+		fake_start(&fake);
+		ck_assert_int_eq(npu_connect(fake.path, &npu), -EPROTO);
+		ck_assert_ptr_nonnull(strstr(npu_error(), "device"));
+		npu = NULL;
+		finish();
+	}
+}
+END_TEST
+
 START_TEST(a_daemon_that_grants_no_credits_is_refused)
 {
 	start();
@@ -392,21 +422,81 @@ START_TEST(a_refused_submission_is_told_by_the_wait)
 }
 END_TEST
 
-START_TEST(an_offline_device_takes_no_submissions)
+static void tell_offline(uint32_t device)
 {
 	Npud__DeviceState state = NPUD__DEVICE_STATE__INIT;
 	Npud__Event event = NPUD__EVENT__INIT;
+
+	state.index = device;
+	state.status = NPUD__DEVICE_STATUS__DEVICE_OFFLINE;
+	event.body_case = NPUD__EVENT__BODY_DEVICE_STATE;
+	event.device_state = &state;
+	fake_event(&fake, &event);
+	settle();
+}
+
+START_TEST(only_the_sessions_own_device_matters)
+{
+	uint64_t ticket;
+
+	start();
+	fake.devices = 3;
+	fake.device = 1; /* the others are of another kind */
+	begin_with_graph();
+	struct npu_job *job = make_job();
+
+	tell_offline(0);
+	tell_offline(2);
+	ck_assert_int_eq(npu_job_submit(job, NULL, &ticket), 0);
+	tell_offline(1);
+	ck_assert_int_eq(npu_job_submit(job, NULL, &ticket), -ENODEV);
+	ck_assert_ptr_nonnull(strstr(npu_error(), "device 1 is offline"));
+	finish();
+}
+END_TEST
+
+START_TEST(a_result_says_if_the_device_had_begun)
+{
+	static const struct {
+		Npud__Outcome outcome;
+		bool started;
+	} ends[] = {{NPUD__OUTCOME__OUTCOME_DONE, true}, {NPUD__OUTCOME__OUTCOME_CANCELLED, false}};
+	struct npu_result result;
+
+	start();
+	begin_with_graph();
+	struct npu_job *job = make_job();
+
+	for (uint32_t i = 0; i < 4; i++) { /* places are used again: nothing of the last result is left */
+		uint64_t ticket = submit(job, 0);
+
+		settle();
+		fake_complete(&fake, i, ends[i % 2].outcome);
+		ck_assert_int_eq(npu_wait(npu, ticket, NPU_WAIT_FOREVER, &result), 0);
+		ck_assert_int_eq(result.started, ends[i % 2].started);
+	}
+	atomic_store(&fake.mood, FAKE_REFUSES);
+	ck_assert_int_lt(npu_wait(npu, submit(job, 0), NPU_WAIT_FOREVER, &result), 0);
+	ck_assert(!result.started);
+	atomic_store(&fake.mood, FAKE_GOOD);
+	uint64_t ticket = submit(job, 0);
+	settle();
+	fake_kill(&fake);
+	ck_assert_int_eq(npu_wait(npu, ticket, NPU_WAIT_FOREVER, &result), -EPIPE);
+	ck_assert(result.started); /* not disproved */
+	finish();
+}
+END_TEST
+
+START_TEST(an_offline_device_takes_no_submissions)
+{
 	uint64_t ticket;
 
 	start();
 	begin_with_graph();
 	struct npu_job *job = make_job();
 
-	state.status = NPUD__DEVICE_STATUS__DEVICE_OFFLINE;
-	event.body_case = NPUD__EVENT__BODY_DEVICE_STATE;
-	event.device_state = &state;
-	fake_event(&fake, &event);
-	settle();
+	tell_offline(0);
 	ck_assert_int_eq(npu_job_submit(job, NULL, &ticket), -ENODEV);
 	ck_assert_ptr_nonnull(strstr(npu_error(), "offline"));
 	finish();
@@ -851,6 +941,8 @@ int main(void)
 	ADD(connecting_to_nothing_says_so);
 	ADD(the_socket_comes_from_the_environment);
 	ADD(another_major_version_is_refused);
+	ADD(a_newer_daemon_with_unknown_features_is_served);
+	ADD(a_session_on_a_device_that_is_not_there_is_refused);
 	ADD(a_daemon_that_grants_no_credits_is_refused);
 	ADD(a_device_is_described);
 	ADD(garbage_ends_the_connection_not_the_process);
@@ -864,6 +956,8 @@ int main(void)
 	ADD(without_credits_submitting_says_try_again);
 	ADD(a_refused_submission_is_told_by_the_wait);
 	ADD(an_offline_device_takes_no_submissions);
+	ADD(only_the_sessions_own_device_matters);
+	ADD(a_result_says_if_the_device_had_begun);
 	ADD(cancelling_says_what_became_of_the_submission);
 	ADD(owners_in_use_are_not_freed);
 	ADD(between_submit_and_completion_nothing_is_allocated);
