@@ -77,6 +77,7 @@ struct task {
 	uint32_t pc;
 	uint64_t cycles;
 	uint64_t macs;
+	uint32_t tensors; /* TENSOR instructions run so far */
 	uint64_t wake_ns;
 	uint32_t signal_flag;
 	enum task_outcome outcome;
@@ -118,6 +119,8 @@ struct group {
 	uint32_t core;
 	uint32_t arrived;
 	uint32_t ended;
+	uint32_t serial; /* of its start: no two groups share it for a long time */
+	uint32_t barriers; /* passed so far */
 	const struct task *culprit;
 	uint64_t started_ns;
 	uint64_t finish_ns;
@@ -218,6 +221,7 @@ struct device {
 	struct pool pool[DEVICE_POOLS];
 	struct core core[DEVICE_MAX_CORES];
 	struct group group[DEVICE_GROUPS];
+	uint32_t group_serial; /* groups started so far */
 	uint64_t virtual_now;
 	/* threads */
 	pthread_cond_t work;

@@ -89,6 +89,7 @@ static void exec_barrier(struct device *device, struct group *group)
 	if (!group->arrived || group->arrived + group->ended < group->count)
 		return;
 	group->arrived = 0;
+	group->barriers++;
 	for (uint32_t i = 0; i < group->count; i++) {
 		const struct task *task = &group->task[i];
 
@@ -165,6 +166,7 @@ static void exec_task_init(struct device *device, struct group *group, struct ta
 	memset(task->reg, 0, sizeof(task->reg));
 	task->pc = task->tcb.task.spc;
 	task->cycles = task->macs = 0;
+	task->tensors = 0;
 	task->signal_flag = task->code = task->fetch_valid = 0;
 	task->outcome = OUTCOME_NONE;
 	task->fresh = true;
@@ -180,6 +182,8 @@ static void exec_task_init(struct device *device, struct group *group, struct ta
 void exec_group_start(struct device *device, struct group *group)
 {
 	group->state = GROUP_RUNNING;
+	group->serial = ++device->group_serial;
+	group->barriers = 0;
 	group->started_ns = emu_now_ns();
 	for (uint32_t i = 0; i < group->count; i++)
 		exec_task_init(device, group, &group->task[i]);

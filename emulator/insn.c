@@ -223,14 +223,31 @@ static void insn_conv_share(struct device *device, struct task *task, uint64_t m
 		insn_conv_close(device, &done, group->count);
 }
 
+/*
+ * Names one dynamic TENSOR instruction alike in every task of the group: between two barriers the tasks run the same
+ * ones in the same order, or are on their own.
+ */
+static uint64_t insn_instance(const struct task *task)
+{
+	const struct group *group = task->group;
+
+	return (uint64_t)group->serial << 40 | (uint64_t)(group->barriers & 0xfffffu) << 20 |
+	       (task->tensors & 0xfffffu);
+}
+
 static enum insn_result insn_tensor(struct device *device, struct task *task, const struct isa_insn *insn)
 {
 	_Alignas(16) uint8_t copy[INSN_RECORD_BYTES];
 	const struct isa_record *record = (const void *)copy;
 	struct op_memory memory = mem_operators(&task->view);
-	struct op_run run = {
-	    .memory = &memory, .cache = device->cache, .task = task->index, .tasks = task->group->count};
+	struct op_run run = {.memory = &memory,
+			     .cache = device->cache,
+			     .task = task->index,
+			     .tasks = task->group->count,
+			     .instance = insn_instance(task),
+			     .cancel = &task->group->stop};
 
+	task->tensors++;
 	if (insn->c < sizeof(struct isa_record) || insn->c > INSN_RECORD_BYTES)
 		return insn_exception(task, ISA_EXC_RECORD);
 	if (mem_read(&task->view, 0, task->tcb.task.pp + insn->b, copy, insn->c))
@@ -242,6 +259,8 @@ static enum insn_result insn_tensor(struct device *device, struct task *task, co
 	/* A bounce buffer's write-back fails after the operator returned, a file cut short without it noticing. */
 	if (dma_bus_error_take() || err == -EFAULT || task->view.fault.valid)
 		return insn_fault(task);
+	if (err == -ECANCELED)
+		return INSN_STOPPED;
 	if (err == -EINVAL)
 		return insn_exception(task, ISA_EXC_RECORD);
 	if (err)

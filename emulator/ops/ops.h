@@ -6,6 +6,7 @@
 #ifndef NPUD_EMULATOR_OPS_H
 #define NPUD_EMULATOR_OPS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,7 +56,7 @@ struct op_run {
 	 */
 	uint64_t instance;
 	/* Optional. Becomes non-zero when the run should be given up: checked in the generic loops. */
-	const _Atomic uint32_t *cancel;
+	const atomic_bool *cancel;
 };
 
 /*

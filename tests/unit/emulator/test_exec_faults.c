@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that fault, break the rules or lose their memory: what is reported, and that nothing else suffers. */
+#include "proto/zhouyi_elf.h"
 #include "tests/unit/emulator/program.h"
 
 /* ------------------------------------------------------------------ faults and exceptions */
@@ -174,6 +175,30 @@ START_TEST(a_file_cut_short_under_a_program_is_a_fault)
 }
 END_TEST
 
+START_TEST(an_abort_reaches_into_one_endless_operator)
+{
+	/* 2^32 exponentials of the same word: far longer than anybody waits */
+	struct {
+		struct isa_record header;
+		struct isa_operand operand[2];
+		struct isa_reduce_params params;
+	} record = {
+	    .header = {.op = ISA_T_REDUCE, .bytes = sizeof(record), .split = ISA_SPLIT_NONE, .operand_count = 2},
+	    .operand = {{.addr = RIG_DATA + 64, .dtype = ZY_DATA_F32, .rank = 2, .dims = {1, 1}, .strides = {1, 1}},
+			{.addr = RIG_DATA + 128, .dtype = ZY_DATA_F32, .rank = 2, .dims = {1u << 16, 1u << 16}}},
+	    .params = {.fn = ISA_R_LOG_SUM_EXP}};
+
+	memcpy(rig_word(&rig, RIG_PARAM), &record, sizeof(record));
+	PROGRAM(INSN(ISA_LI, 1, .a = 1), INSN(ISA_ST32, 0, 0, 1, RIG_DATA),
+		INSN(ISA_TENSOR, .a = ISA_T_REDUCE, .c = sizeof(record)));
+	start(1);
+	await(RIG_DATA);
+	rig_abort(&rig);
+	rig_wait_idle(&rig);
+	rig_expect_silence(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("exec_faults");
@@ -186,6 +211,7 @@ int main(void)
 	tcase_add_loop_test(faults, illegal_instructions_are_exceptions, 0, 10);
 	tcase_add_test(faults, a_software_exception_carries_its_code);
 	tcase_add_loop_test(faults, bad_records_are_exceptions, 0, 5);
+	tcase_add_test(faults, an_abort_reaches_into_one_endless_operator);
 	tcase_add_test(faults, abnormal_events_need_their_type_enabled);
 	tcase_add_test(faults, a_tensor_operand_outside_is_a_fault);
 	tcase_add_loop_test(faults, a_file_cut_short_under_a_program_is_a_fault, 0, 2);

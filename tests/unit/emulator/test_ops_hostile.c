@@ -22,7 +22,7 @@ struct slot {
 static struct slot slots[SLOTS];
 static uint8_t memory_bytes[GRANTED];
 static int open_spans;
-static _Atomic uint32_t cancelled;
+static atomic_bool cancelled;
 
 static int guarded_get(void *ctx, uint32_t asid, uint32_t addr, uint64_t bytes, enum op_access access,
 		       struct op_span *span)
