@@ -53,7 +53,18 @@ killed_client()
 	wait $client 2>/dev/null
 	"$BIN/npuctl" run "$work/model.elf" --input random
 }
-counters() { "$BIN/npuctl" stats | awk '$1 == "sessions" { sessions = $2 } $1 == "buffers" { buffers = $2 } END { exit !(sessions == 1 && buffers == 0) }'; }
+counters()
+{
+	# A killed client's memory comes back when its run has ended: soon, but not before the next command.
+	for _ in {1..100}; do
+		"$BIN/npuctl" stats >"$work/stats" || return 1
+		awk '$1 == "sessions" { sessions = $2 } $1 == "buffers" { buffers = $2 }
+		     END { exit !(sessions == 1 && buffers == 0) }' "$work/stats" && return 0
+		sleep 0.1
+	done
+	cat "$work/stats"
+	return 1
+}
 silent()
 {
 	cat "$log"

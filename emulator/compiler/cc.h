@@ -307,6 +307,8 @@ void pass_elide_copies(struct cc *cc); /* elide.c */
 void insn_canonical(struct insn *insn); /* canon.c: fewest axes, none of size 1 */
 double split_imbalance(uint32_t dim); /* split.c: busiest task over the mean */
 struct storage *storage_place(struct storage *st); /* plan.c: the one whose place it shares */
+/* slab.c: whatever the number of tasks, no two of them meet in these two operands' memory. */
+bool slab_shared(const struct insn *a, uint32_t i, const struct insn *b, uint32_t k);
 void pass_split(struct cc *cc); /* split.c */
 void pass_plan(struct cc *cc); /* plan.c */
 

@@ -38,6 +38,7 @@ struct harness {
 	pid_t emu;
 	pid_t npud;
 	bool device_gone;
+	bool hides_completions; /* a program of the test cuts its own chain: the watchdog has to find its end */
 	Npud__Stats before;
 };
 

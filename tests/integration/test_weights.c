@@ -3,7 +3,6 @@
  * A device that keeps packed weights must see every change to them, through the whole stack: bytes that the application
  * writes between two runs, and another buffer that takes the place of one that is gone.
  */
-#include <math.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,8 +18,11 @@
 #define WEIGHTS_AT (64u << 10) /* in the input tensor, behind the activations */
 #define TENSOR_BYTES (128u << 10)
 #define RECORD PROGRAM_FREE /* in the parameter block */
+#define OPERAND(n) (RECORD + sizeof(struct isa_record) + (n) * sizeof(struct isa_operand))
+#define RECORD_BYTES (OPERAND(3) + sizeof(struct isa_conv_params) - RECORD)
 
 _Static_assert(IN_WORDS * 4 <= WEIGHTS_AT && WEIGHTS_AT + WEIGHT_WORDS * 4 <= TENSOR_BYTES, "the tensor holds both");
+_Static_assert(RECORD + RECORD_BYTES <= PROGRAM_PARAMETER_BYTES, "the parameter block holds the record");
 
 static void dense(struct isa_operand *operand, const uint32_t dims[4])
 {
@@ -40,33 +42,28 @@ static struct program program_conv(void)
 {
 	static const uint32_t image[] = {1, CHANNELS, SIDE, SIDE}, kernel[] = {CHANNELS, CHANNELS, KERNEL, KERNEL};
 	struct program program = {.tensor_bytes = TENSOR_BYTES};
-	struct {
-		struct isa_record record;
-		struct isa_operand operand[3];
-		struct isa_conv_params params;
-	} conv = {.record = {.op = ISA_T_CONV, .bytes = sizeof(conv), .split = ISA_SPLIT_NONE, .operand_count = 3}};
-	const uint32_t address[] = {RECORD + offsetof(__typeof__(conv), operand[0].addr),
-				    RECORD + offsetof(__typeof__(conv), operand[1].addr),
-				    RECORD + offsetof(__typeof__(conv), operand[2].addr)};
+	const struct isa_record record = {
+	    .op = ISA_T_CONV, .bytes = RECORD_BYTES, .split = ISA_SPLIT_NONE, .operand_count = 3};
+	struct isa_operand operand[3] = {0};
+	struct isa_conv_params params = {.spatial = 2, .group = 1};
 
-	_Static_assert(RECORD + sizeof(conv) <= PROGRAM_PARAMETER_BYTES, "the parameter block holds the record");
-	dense(&conv.operand[0], image);
-	dense(&conv.operand[1], image);
-	dense(&conv.operand[2], kernel);
-	conv.params.spatial = 2;
-	conv.params.group = 1;
+	dense(&operand[0], image);
+	dense(&operand[1], image);
+	dense(&operand[2], kernel);
 	for (unsigned i = 0; i < ISA_MAX_SPATIAL; i++) {
-		conv.params.stride[i] = conv.params.dilation[i] = 1;
-		conv.params.pad_begin[i] = conv.params.pad_end[i] = i < 2;
+		params.stride[i] = params.dilation[i] = 1;
+		params.pad_begin[i] = params.pad_end[i] = i < 2;
 	}
-	memcpy(program.parameters + RECORD, &conv, sizeof(conv));
+	memcpy(program.parameters + RECORD, &record, sizeof(record));
+	memcpy(program.parameters + OPERAND(0), operand, sizeof(operand));
+	memcpy(program.parameters + OPERAND(3), &params, sizeof(params));
 	program_group(&program, -1);
 	program_prologue(&program);
-	program_emit(&program, ISA_ST32, 0, R_PP, R_OUT, address[0], 0, 0);
-	program_emit(&program, ISA_ST32, 0, R_PP, R_IN, address[1], 0, 0);
+	program_emit(&program, ISA_ST32, 0, R_PP, R_OUT, OPERAND(0), 0, 0);
+	program_emit(&program, ISA_ST32, 0, R_PP, R_IN, OPERAND(1), 0, 0);
 	program_emit(&program, ISA_ADD, 5, R_IN, 0, WEIGHTS_AT, 0, 0);
-	program_emit(&program, ISA_ST32, 0, R_PP, 5, address[2], 0, 0);
-	program_emit(&program, ISA_TENSOR, 0, 0, 0, ISA_T_CONV, RECORD, sizeof(conv));
+	program_emit(&program, ISA_ST32, 0, R_PP, 5, OPERAND(2), 0, 0);
+	program_emit(&program, ISA_TENSOR, 0, 0, 0, ISA_T_CONV, RECORD, RECORD_BYTES);
 	program_end(&program);
 	return program;
 }
@@ -106,9 +103,9 @@ static void expect_convolved(struct npu_job *job)
 		int at = (int)(i % (SIDE * SIDE));
 		float wanted =
 		    expected(image_of(job), weights_of(job), i / (SIDE * SIDE), at / (int)SIDE, at % (int)SIDE);
+		float error = out[i] > wanted ? out[i] - wanted : wanted - out[i];
 
-		ck_assert_msg(fabsf(out[i] - wanted) <= 1e-4f * fmaxf(1.0f, fabsf(wanted)), "output %u is %g, not %g",
-			      i, (double)out[i], (double)wanted);
+		ck_assert_msg(error <= 1e-3f, "output %u is %g, not %g", i, (double)out[i], (double)wanted);
 	}
 }
 
