@@ -221,6 +221,11 @@ uint32_t npu_device_count(struct npu_connection *connection)
 	return npu_link_check(connection) ? 0 : connection->device_count;
 }
 
+uint32_t npu_device_index(struct npu_connection *connection)
+{
+	return npu_link_check(connection) ? 0 : connection->device;
+}
+
 int npu_device_info(struct npu_connection *connection, uint32_t index, struct npu_device_info *info)
 {
 	Npud__DeviceQuery query = NPUD__DEVICE_QUERY__INIT;

@@ -138,6 +138,9 @@ int npu_ping(struct npu_connection *connection);
 /** npu_device_count - number of NPUs the daemon serves */
 uint32_t npu_device_count(struct npu_connection *connection);
 
+/** npu_device_index - the NPU that this session works on: less than npu_device_count(), the same for its whole life */
+uint32_t npu_device_index(struct npu_connection *connection);
+
 int npu_device_info(struct npu_connection *connection, uint32_t index, struct npu_device_info *info);
 
 /** npu_fd - a descriptor that is readable when npu_dispatch() has work; owned by the connection */
