@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that fault, break the rules or lose their memory: what is reported, and that nothing else suffers. */
-#include "proto/zhouyi_elf.h"
 #include "tests/unit/emulator/program.h"
 
 /* ------------------------------------------------------------------ faults and exceptions */
@@ -178,19 +177,21 @@ END_TEST
 START_TEST(an_abort_reaches_into_one_endless_operator)
 {
 	/* 2^32 exponentials of the same word: far longer than anybody waits */
-	struct {
-		struct isa_record header;
-		struct isa_operand operand[2];
-		struct isa_reduce_params params;
-	} record = {
-	    .header = {.op = ISA_T_REDUCE, .bytes = sizeof(record), .split = ISA_SPLIT_NONE, .operand_count = 2},
-	    .operand = {{.addr = RIG_DATA + 64, .dtype = ZY_DATA_F32, .rank = 2, .dims = {1, 1}, .strides = {1, 1}},
-			{.addr = RIG_DATA + 128, .dtype = ZY_DATA_F32, .rank = 2, .dims = {1u << 16, 1u << 16}}},
-	    .params = {.fn = ISA_R_LOG_SUM_EXP}};
+	struct isa_record *record = (void *)rig_word(&rig, RIG_PARAM);
+	struct isa_reduce_params *params = (void *)&record->operand[2];
 
-	memcpy(rig_word(&rig, RIG_PARAM), &record, sizeof(record));
+	copy_record(RIG_DATA + 128, RIG_DATA + 64, 1);
+	record->op = ISA_T_REDUCE;
+	record->split = ISA_SPLIT_NONE;
+	record->bytes += sizeof(*params);
+	for (int i = 0; i < 2; i++) {
+		record->operand[i].rank = 2;
+		record->operand[i].strides[0] = record->operand[i].strides[1] = !i;
+		record->operand[i].dims[0] = record->operand[i].dims[1] = i ? 1u << 16 : 1;
+	}
+	params->fn = ISA_R_LOG_SUM_EXP;
 	PROGRAM(INSN(ISA_LI, 1, .a = 1), INSN(ISA_ST32, 0, 0, 1, RIG_DATA),
-		INSN(ISA_TENSOR, .a = ISA_T_REDUCE, .c = sizeof(record)));
+		INSN(ISA_TENSOR, .a = ISA_T_REDUCE, .c = record->bytes));
 	start(1);
 	await(RIG_DATA);
 	rig_abort(&rig);
