@@ -180,94 +180,123 @@ static const Onnx__NodeProto *sole_consumer(const Onnx__GraphProto *graph, const
 	return found;
 }
 
+/* What rides on a convolution: Relu, or Add of an existing tensor and Relu. */
+struct riders {
+	const char *result; /* name of the value that comes out in the end */
+	dnnl_memory_t residual; /* NULL: none. It dies with the addition in this family of networks: add in place. */
+	int relu;
+};
+
+static struct riders riders_find(const Onnx__GraphProto *graph, const char *name)
+{
+	struct riders riders = {.result = name};
+	const Onnx__NodeProto *next = sole_consumer(graph, name);
+
+	if (next && strcmp(next->op_type, "Add") == 0) {
+		const struct tensor *other = tensor_find(next->input[strcmp(next->input[0], name) == 0]);
+		if (other && other->memory) {
+			riders.residual = other->memory;
+			riders.result = next->output[0];
+			next = sole_consumer(graph, riders.result);
+		}
+	}
+	if (next && strcmp(next->op_type, "Relu") == 0) {
+		riders.relu = 1;
+		riders.result = next->output[0];
+	}
+	return riders;
+}
+
+struct convolution {
+	dnnl_dims_t stride, begin, end, out;
+	dnnl_dims_t weight_dims;
+	int weight_rank;
+	int64_t channels;
+};
+
+static struct convolution convolution_read(const Onnx__NodeProto *node, const dnnl_memory_desc_t *src)
+{
+	const Onnx__TensorProto *w = tensor_get(node->input[1])->constant;
+	const Onnx__AttributeProto *attr = attribute(node, "group");
+	int64_t group = attr ? attr->i : 1;
+	struct convolution conv = {.channels = w->dims[0], .out = {src->dims[0], w->dims[0]}};
+	int64_t *dims = conv.weight_dims;
+
+	for (size_t i = 0; i < 2; i++) {
+		conv.stride[i] = attribute_at(node, "strides", i, 1);
+		conv.begin[i] = attribute_at(node, "pads", i, 0);
+		conv.end[i] = attribute_at(node, "pads", i + 2, 0);
+		conv.out[2 + i] =
+		    (src->dims[2 + i] + conv.begin[i] + conv.end[i] - w->dims[2 + i]) / conv.stride[i] + 1;
+	}
+	if (group > 1)
+		dims[conv.weight_rank++] = group;
+	dims[conv.weight_rank++] = conv.channels / group;
+	for (size_t i = 1; i < 4; i++)
+		dims[conv.weight_rank++] = w->dims[i];
+	return conv;
+}
+
+/* Layouts are oneDNN's choice, except the output's when it is added in place. */
+static dnnl_primitive_desc_t convolution_desc(const struct convolution *conv, const struct riders *riders,
+					      const dnnl_memory_desc_t *src, int has_bias)
+{
+	const dnnl_dims_t dense = {0, 0}, bias_dims = {conv->channels};
+	dnnl_memory_desc_t any_src, any_weights, bias, dst;
+	dnnl_post_ops_t ops;
+	dnnl_primitive_attr_t attr;
+	dnnl_convolution_desc_t op;
+	dnnl_primitive_desc_t desc;
+
+	TRY(dnnl_memory_desc_init_by_tag(&any_src, 4, src->dims, dnnl_f32, dnnl_format_tag_any));
+	TRY(dnnl_memory_desc_init_by_tag(&any_weights, conv->weight_rank, conv->weight_dims, dnnl_f32,
+					 dnnl_format_tag_any));
+	TRY(dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_a));
+	if (riders->residual)
+		dst = *memory_desc(riders->residual);
+	else
+		TRY(dnnl_memory_desc_init_by_tag(&dst, 4, conv->out, dnnl_f32, dnnl_format_tag_any));
+	TRY(dnnl_post_ops_create(&ops));
+	TRY(dnnl_primitive_attr_create(&attr));
+	if (riders->residual)
+		TRY(dnnl_post_ops_append_sum(ops, 1.0f));
+	if (riders->relu)
+		TRY(dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f));
+	TRY(dnnl_primitive_attr_set_post_ops(attr, ops));
+	TRY(dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_inference, dnnl_convolution_direct, &any_src,
+						       &any_weights, has_bias ? &bias : NULL, &dst, conv->stride, dense,
+						       conv->begin, conv->end));
+	TRY(dnnl_primitive_desc_create(&desc, &op, attr, engine, NULL));
+	TRY(dnnl_primitive_attr_destroy(attr));
+	TRY(dnnl_post_ops_destroy(ops));
+	return desc;
+}
+
 static void convolve(const Onnx__GraphProto *graph, const Onnx__NodeProto *node)
 {
 	dnnl_memory_t src = tensor_get(node->input[0])->memory;
-	const Onnx__TensorProto *w = tensor_get(node->input[1])->constant;
-	const dnnl_memory_desc_t *sd = memory_desc(src);
-	int64_t group = attribute(node, "group") ? attribute(node, "group")->i : 1;
-	int64_t oc = w->dims[0];
-	int64_t kernel[2] = {w->dims[2], w->dims[3]};
-	dnnl_dims_t stride, dilate, begin, end, out = {sd->dims[0], oc};
-
-	for (size_t i = 0; i < 2; i++) {
-		stride[i] = attribute_at(node, "strides", i, 1);
-		dilate[i] = 0;
-		begin[i] = attribute_at(node, "pads", i, 0);
-		end[i] = attribute_at(node, "pads", i + 2, 0);
-		out[2 + i] = (sd->dims[2 + i] + begin[i] + end[i] - kernel[i]) / stride[i] + 1;
-	}
-
-	/* What rides on the convolution: Relu, or Add of an existing tensor and Relu. */
-	const char *name = node->output[0];
-	const char *residual = NULL;
-	int relu = 0;
-	const Onnx__NodeProto *next = sole_consumer(graph, name);
-	if (next && strcmp(next->op_type, "Add") == 0) {
-		const char *other = next->input[strcmp(next->input[0], name) == 0];
-		if (tensor_find(other) && tensor_find(other)->memory) {
-			residual = other;
-			name = next->output[0];
-			next = sole_consumer(graph, name);
-		}
-	}
-	/* A Relu's result may have many readers; its input has one. */
-	if (next && strcmp(next->op_type, "Relu") == 0) {
-		relu = 1;
-		name = next->output[0];
-	}
-
-	dnnl_memory_desc_t any_src, any_w, bias_desc, dst_desc;
-	dnnl_dims_t wdims = {oc, w->dims[1], kernel[0], kernel[1]};
-	dnnl_dims_t gdims = {group, oc / group, w->dims[1], kernel[0], kernel[1]};
-	TRY(dnnl_memory_desc_init_by_tag(&any_src, 4, sd->dims, dnnl_f32, dnnl_format_tag_any));
-	if (group > 1)
-		TRY(dnnl_memory_desc_init_by_tag(&any_w, 5, gdims, dnnl_f32, dnnl_format_tag_any));
-	else
-		TRY(dnnl_memory_desc_init_by_tag(&any_w, 4, wdims, dnnl_f32, dnnl_format_tag_any));
-	TRY(dnnl_memory_desc_init_by_tag(&bias_desc, 1, (dnnl_dims_t){oc}, dnnl_f32, dnnl_a));
-	dnnl_memory_t sum = residual ? tensor_get(residual)->memory : NULL;
-	if (sum)
-		dst_desc = *memory_desc(sum);
-	else
-		TRY(dnnl_memory_desc_init_by_tag(&dst_desc, 4, out, dnnl_f32, dnnl_format_tag_any));
-
-	dnnl_post_ops_t ops;
-	dnnl_primitive_attr_t attr;
-	TRY(dnnl_post_ops_create(&ops));
-	TRY(dnnl_primitive_attr_create(&attr));
-	if (sum)
-		TRY(dnnl_post_ops_append_sum(ops, 1.0f));
-	if (relu)
-		TRY(dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f));
-	TRY(dnnl_primitive_attr_set_post_ops(attr, ops));
-
-	dnnl_convolution_desc_t op;
-	dnnl_primitive_desc_t desc;
+	struct riders riders = riders_find(graph, node->output[0]);
+	struct convolution conv = convolution_read(node, memory_desc(src));
 	int has_bias = node->n_input > 2;
-	TRY(dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_inference, dnnl_convolution_direct, &any_src,
-						       &any_w, has_bias ? &bias_desc : NULL, &dst_desc, stride, dilate,
-						       begin, end));
-	TRY(dnnl_primitive_desc_create(&desc, &op, attr, engine, NULL));
+	dnnl_primitive_desc_t desc = convolution_desc(&conv, &riders, memory_desc(src), has_bias);
+	dnnl_memory_t weights = place_constant(tensor_get(node->input[1])->constant, conv.weight_rank, conv.weight_dims,
+					       conv.weight_rank == 5 ? dnnl_abcde : dnnl_abcd);
+	dnnl_memory_t dst = riders.residual;
 
 	src = reorder(src, dnnl_primitive_desc_query_md(desc, dnnl_query_src_md, 0), 1);
-	dnnl_memory_t weights =
-	    group > 1 ? place_constant(w, 5, gdims, dnnl_abcde) : place_constant(w, 4, wdims, dnnl_abcd);
 	weights = reorder(weights, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0), 0);
-	/* The residual dies with the addition in this family of networks: add in place. */
-	dnnl_memory_t dst = sum ? sum : memory_new(dnnl_primitive_desc_query_md(desc, dnnl_query_dst_md, 0));
-
+	if (!dst)
+		dst = memory_new(dnnl_primitive_desc_query_md(desc, dnnl_query_dst_md, 0));
 	struct step *step = step_add(desc);
 	step_arg(step, DNNL_ARG_SRC, src);
 	step_arg(step, DNNL_ARG_WEIGHTS, weights);
-	if (has_bias)
-		step_arg(step, DNNL_ARG_BIAS,
-			 place_constant(tensor_get(node->input[2])->constant, 1, (dnnl_dims_t){oc}, dnnl_a));
+	if (has_bias) {
+		const dnnl_dims_t dims = {conv.channels};
+		step_arg(step, DNNL_ARG_BIAS, place_constant(tensor_get(node->input[2])->constant, 1, dims, dnnl_a));
+	}
 	step_arg(step, DNNL_ARG_DST, dst);
-	tensor_add(name)->memory = dst;
+	tensor_add(riders.result)->memory = dst;
 	TRY(dnnl_primitive_desc_destroy(desc));
-	TRY(dnnl_primitive_attr_destroy(attr));
-	TRY(dnnl_post_ops_destroy(ops));
 }
 
 static void pool(const Onnx__NodeProto *node)
