@@ -90,16 +90,20 @@ static struct victim victim_start(struct harness *harness)
 static void expect_unharmed(const struct victim *victim)
 {
 	static uint32_t round;
+	uint32_t *input = input_of(victim->job), *output = output_of(victim->job);
+	uint32_t wrong = 0, changed = 0;
 
 	round++;
 	for (uint32_t i = 0; i < COPY_WORDS; i++)
-		input_of(victim->job)[i] = round * i;
+		input[i] = round * i;
 	struct npu_result result = run(victim->connection, victim->job);
 	ASSERT_OUTCOME(result, NPU_DONE);
+	/* counted: an assertion for each word would cost a system call for each */
 	for (uint32_t i = 0; i < COPY_WORDS; i++)
-		ck_assert_uint_eq(output_of(victim->job)[i], round * i + 7);
+		wrong += output[i] != round * i + 7;
 	for (uint32_t i = 0; i < CANARY_WORDS; i++)
-		ck_assert_msg(victim->canary[i] == CANARY, "canary word %u is %#x", i, victim->canary[i]);
+		changed += victim->canary[i] != CANARY;
+	ck_assert_msg(!wrong && !changed, "%u output and %u canary words are not what they were", wrong, changed);
 }
 
 /* ------------------------------------------------------------------ the attacker */
@@ -241,9 +245,13 @@ static void write_forged(const struct attacker *attacker, const struct victim *v
 
 static void expect_nothing_seen(const struct attacker *attacker)
 {
+	const uint32_t *output = output_of(attacker->job);
+	uint32_t seen = 0;
+
 	for (uint32_t i = 0; i < PROGRAM_TENSOR_BYTES / 4; i++)
-		ck_assert_uint_ne(output_of(attacker->job)[i], CANARY);
-	ck_assert_uint_eq(output_of(attacker->job)[OUT_CAME_BACK], 0);
+		seen += output[i] == CANARY;
+	ck_assert_uint_eq(seen, 0);
+	ck_assert_uint_eq(output[OUT_CAME_BACK], 0);
 }
 
 /* Or the tests below would show nothing: what they forge works where it is allowed to, in the session's own memory. */

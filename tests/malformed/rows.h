@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "tests/malformed/changes.h"
+#include "tests/malformed/changes_notes.h"
+#include "tests/malformed/changes_refused.h"
+#include "tests/malformed/changes_sections.h"
+#include "tests/malformed/damage.h"
 
 struct row {
 	int row;

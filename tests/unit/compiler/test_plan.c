@@ -276,6 +276,41 @@ START_TEST(independent_instructions_need_no_barrier)
 }
 END_TEST
 
+/* Rows follow rows: only what looks beyond its own row, or is cut differently, waits. */
+START_TEST(only_what_reads_another_tasks_part_waits)
+{
+	static const struct {
+		int kernel;
+		int stride;
+		uint32_t barriers;
+	} cases[] = {{1, 1, 0}, {3, 1, 1}, {1, 2, 1}, {3, 2, 1}};
+
+	/* Six channels: rows are shared more evenly. */
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct model m;
+		struct npucc_result result;
+		struct pb attrs = {0};
+		int k = cases[i].kernel;
+		model_begin(&m, 13);
+		model_in(&m, "x", T_FLOAT, DIMS(1, 6, 16, 16));
+		model_init_noise(&m, "w", 1, DIMS(6, 6, 1, 1));
+		model_init_noise(&m, "w2", 2, DIMS(6, 6, k, k));
+		model_node(&m, "Conv", "x w", "a", NULL);
+		attr_is(&attrs, "pads", 4, k / 2, k / 2, k / 2, k / 2);
+		attr_is(&attrs, "strides", 2, cases[i].stride, cases[i].stride);
+		model_node(&m, "Conv", "a w2", "b", &attrs);
+		model_out(&m, "b");
+		model_end(&m);
+		ck_assert_int_eq(npucc_compile(m.file.data, m.file.used, NULL, &result), NPUCC_OK);
+		ck_assert_uint_eq(result.stats.instructions, 2);
+		ck_assert_msg(result.stats.barriers == cases[i].barriers, "case %zu: %u barriers", i,
+			      result.stats.barriers);
+		npucc_result_free(&result);
+		model_free(&m);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("plan");
@@ -288,6 +323,7 @@ int main(void)
 	tcase_add_test(tcase, large_convolutions_are_shared_evenly);
 	tcase_add_test(tcase, long_networks_become_chains_of_groups);
 	tcase_add_test(tcase, independent_instructions_need_no_barrier);
+	tcase_add_test(tcase, only_what_reads_another_tasks_part_waits);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }
