@@ -228,21 +228,18 @@ struct device {
 	pthread_cond_t quiet;
 	pthread_t *thread;
 	uint32_t threads;
-	uint32_t threads_wanted; /* set before the first one starts */
-	uint32_t threads_started; /* gives each its number */
 	bool shutdown;
 	atomic_bool tsm_pending;
-	atomic_bool tsm_running;
+	bool tsm_running;
 	atomic_bool tsm_stop;
 	uint32_t sleepers; /* threads in pthread_cond_wait */
 	uint32_t waking; /* of them, those already signalled */
 	atomic_uint spinners; /* threads that look for work without the lock */
 	atomic_uint ready_count;
-	atomic_uint running; /* tasks being interpreted */
+	uint32_t running; /* tasks being interpreted */
 	uint32_t timers; /* delayed groups and sleeping tasks */
 	struct task *ready_first;
 	struct task *ready_last;
-	uint32_t passed; /* tasks taken since the first of them was passed over */
 };
 
 int device_new(const struct device_options *options, struct dma *dma, struct device **out);

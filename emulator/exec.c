@@ -15,8 +15,6 @@
 #include "emulator/ops/ops.h"
 
 #define EXEC_SPIN_NS 60000u /* look for work that long before sleeping, while other tasks of a group still run */
-#define EXEC_SPIN_TURNS 16u /* between two looks at the clock */
-#define EXEC_MOST_PASSED 32u /* tasks taken out of turn before the first one's turn is kept */
 
 static void exec_signal_one(struct device *device)
 {
@@ -50,6 +48,19 @@ void exec_task_ready(struct device *device, struct task *task)
 		exec_signal_one(device);
 }
 
+static struct task *exec_take(struct device *device)
+{
+	struct task *task = device->ready_first;
+
+	if (!task)
+		return NULL;
+	device->ready_first = task->next_ready;
+	if (!device->ready_first)
+		device->ready_last = NULL;
+	atomic_fetch_sub(&device->ready_count, 1);
+	return task;
+}
+
 static void exec_unready(struct device *device, const struct task *task)
 {
 	struct task *before = NULL, *at = device->ready_first;
@@ -67,28 +78,6 @@ static void exec_unready(struct device *device, const struct task *task)
 	if (device->ready_last == at)
 		device->ready_last = before;
 	atomic_fetch_sub(&device->ready_count, 1);
-}
-
-/* Neighbouring tasks share tensor rows: each thread's cache keeps its own ones, as long as it is not idle. */
-static uint32_t exec_home(const struct device *device, const struct task *task)
-{
-	return task->index * device->threads_wanted / task->group->count;
-}
-
-/* In turn, but of the first one's group the thread prefers its own. */
-static struct task *exec_take(struct device *device, uint32_t thread)
-{
-	struct task *first = device->ready_first, *task = first;
-
-	if (!first)
-		return NULL;
-	while (task && task->group == first->group && exec_home(device, task) != thread)
-		task = task->next_ready;
-	if (!task || task->group != first->group || device->passed >= EXEC_MOST_PASSED)
-		task = first;
-	device->passed = task == first ? 0 : device->passed + 1;
-	exec_unready(device, task);
-	return task;
 }
 
 /* ------------------------------------------------------------------ groups and their tasks */
@@ -286,9 +275,8 @@ static void exec_run(struct device *device, struct task *task)
 	exec_write_ids(device, task);
 	enum insn_result result = insn_run(device, task);
 	(void)pthread_mutex_lock(&device->lock);
-	exec_task_ran(device, task, result);
-	/* Not before: who looks around would see neither this task nor what follows from its end. */
 	device->running--;
+	exec_task_ran(device, task, result);
 	if (device->running == 0)
 		(void)pthread_cond_broadcast(&device->quiet);
 }
@@ -332,45 +320,17 @@ static bool exec_has_work(const struct device *device)
 	return device->shutdown || device->ready_first || (device->tsm_pending && !device->tsm_running);
 }
 
-/* Without the lock. Work that somebody else is about to take does not count. */
-static bool exec_sees_work(const struct device *device)
-{
-	return atomic_load_explicit(&device->ready_count, memory_order_relaxed) ||
-	       (atomic_load_explicit(&device->tsm_pending, memory_order_relaxed) &&
-		!atomic_load_explicit(&device->tsm_running, memory_order_relaxed));
-}
-
-/* Something runs that may soon make more work: a task that others wait for, or what starts groups. */
-static bool exec_expects_work(const struct device *device)
-{
-	return atomic_load_explicit(&device->running, memory_order_relaxed) ||
-	       atomic_load_explicit(&device->tsm_running, memory_order_relaxed) ||
-	       atomic_load_explicit(&device->tsm_pending, memory_order_relaxed);
-}
-
-/*
- * Barriers follow each other in microseconds: sleeping at each would cost more than the work between them. Nor does it
- * wait for the lock meanwhile: that would be sleep as well.
- */
+/* Barriers follow each other in microseconds: sleeping at each would cost more than the work between them. */
 static void exec_look_around(struct device *device)
 {
 	uint64_t until = emu_now_ns() + EXEC_SPIN_NS;
-	bool locked = false;
 
 	atomic_fetch_add(&device->spinners, 1);
 	(void)pthread_mutex_unlock(&device->lock);
-	for (uint32_t turn = 1; !locked; turn++) {
-		if (exec_sees_work(device))
-			locked = pthread_mutex_trylock(&device->lock) == 0;
-		else if (!exec_expects_work(device))
-			break;
-		if (turn % EXEC_SPIN_TURNS == 0 && emu_now_ns() >= until)
-			break;
-		if (!locked)
-			__builtin_ia32_pause();
-	}
-	if (!locked)
-		(void)pthread_mutex_lock(&device->lock);
+	while (atomic_load_explicit(&device->ready_count, memory_order_relaxed) == 0 &&
+	       !atomic_load_explicit(&device->tsm_pending, memory_order_relaxed) && emu_now_ns() < until)
+		__builtin_ia32_pause();
+	(void)pthread_mutex_lock(&device->lock);
 	atomic_fetch_sub(&device->spinners, 1);
 }
 
@@ -410,15 +370,13 @@ static void *exec_thread(void *argument)
 	(void)prctl(PR_SET_TIMERSLACK, 1000);
 	op_thread_init();
 	(void)pthread_mutex_lock(&device->lock);
-	uint32_t thread = device->threads_started++;
-
 	while (!device->shutdown) {
 		uint64_t next = exec_expire(device);
 		struct task *task;
 
 		if (device->tsm_pending && !device->tsm_running)
 			exec_tsm(device);
-		else if ((task = exec_take(device, thread)))
+		else if ((task = exec_take(device)))
 			exec_run(device, task);
 		else
 			exec_wait(device, next);
@@ -434,7 +392,6 @@ int exec_start(struct device *device)
 	uint32_t most = device->options.cores * DEVICE_TECS;
 
 	wanted = wanted < most ? wanted : most;
-	device->threads_wanted = wanted;
 	device->thread = calloc(wanted, sizeof(*device->thread));
 	if (!device->thread)
 		return -ENOMEM;
