@@ -168,7 +168,7 @@ END_TEST
 START_TEST(a_chain_linked_behind_the_tail_runs_on_a_plain_dispatch)
 {
 	uint32_t last = rig_chain(&rig, 4, ZY3_INTR_CORE);
-	uint32_t hold = rig_group(&rig, RIG_HOLD, 1, RIG_TEXT, 0, ZY3_INTR_CORE, 0);
+	uint32_t hold = rig_group(&rig, RIG_HOLD, 1, RIG_TEXT, ZY3_TCB_DEP_PREVIOUS, ZY3_INTR_CORE, 0);
 
 	rig_tcb(&rig, last)->task.next = rig_next(RIG_HOLD);
 	rig_dispatch(&rig, RIG_CHAIN, 1);
