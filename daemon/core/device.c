@@ -72,7 +72,7 @@ void device_free(struct device *device)
 		(void)device->npu->ops->quiesce(device->npu);
 		list_each (node, next, &device->mapped) {
 			struct mapping *mapping = list_entry(node, struct mapping, link);
-			(void)device->vfio->ops->unmap(device->vfio, mapping->iova, mapping->bytes);
+			(void)device->vfio->ops->unmap(device->vfio, NULL, mapping->iova, mapping->bytes);
 			mapping->live = false;
 			list_remove(node);
 		}
@@ -343,12 +343,11 @@ void device_irq(struct device *device)
 	device_pump(device);
 }
 
-/* The line is also readable when the other side wants something: any register access serves that, or fails. */
 void device_life(struct device *device)
 {
 	if (device->state != DEV_READY)
 		return;
-	if (device->npu->ops->is_idle(device->npu) == -ENODEV)
+	if (device->vfio->ops->life(device->vfio) == -ENODEV)
 		device->lost = true;
 	device_pump(device);
 }

@@ -146,14 +146,14 @@ int scrubber_run(struct device *device)
 	size_t mapped = 0;
 
 	for (; mapped < 2 && error == 0; mapped++)
-		error = vfio->ops->map(vfio, parts[mapped]->fd, 0, parts[mapped]->iova, parts[mapped]->bytes,
+		error = vfio->ops->map(vfio, NULL, parts[mapped]->fd, 0, parts[mapped]->iova, parts[mapped]->bytes,
 				       parts[mapped]->prot);
 	if (error < 0)
 		mapped--;
 	else
 		error = run_all(device);
 	while (mapped-- > 0) {
-		int result = vfio->ops->unmap(vfio, parts[mapped]->iova, parts[mapped]->bytes);
+		int result = vfio->ops->unmap(vfio, NULL, parts[mapped]->iova, parts[mapped]->bytes);
 		if (error == 0)
 			error = result;
 	}

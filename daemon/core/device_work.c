@@ -110,7 +110,7 @@ static int unmap_all(struct device_work *work)
 
 	list_each (node, next, &work->unmap) {
 		struct mapping *mapping = list_entry(node, struct mapping, link);
-		int error = vfio->ops->unmap(vfio, mapping->iova, mapping->bytes);
+		int error = vfio->ops->unmap(vfio, NULL, mapping->iova, mapping->bytes);
 		if (error < 0) {
 			result = fail_at(work, "unmap", error);
 			continue;
@@ -130,7 +130,7 @@ static int map_all(struct device_work *work)
 		struct mapping *mapping = list_entry(node, struct mapping, link);
 		list_remove(node);
 		int error = work->failed ? -ECANCELED
-					 : vfio->ops->map(vfio, mapping->fd, mapping->offset, mapping->iova,
+					 : vfio->ops->map(vfio, NULL, mapping->fd, mapping->offset, mapping->iova,
 							  mapping->bytes, mapping->prot);
 		if (error == -ENODEV)
 			return fail_at(work, "map", error);

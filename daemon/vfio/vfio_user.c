@@ -6,6 +6,7 @@
 #include "daemon/vfio/vfu.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -62,6 +63,17 @@ static int reset(struct vfio_device *device)
 	return vfu->has_reset ? vfu_call_simple(vfu, VFU_DEVICE_RESET, NULL, 0, NULL, 0) : -ENOTSUP;
 }
 
+/* Readable only when the connection ended: see life_open(). */
+static int life(struct vfio_device *device)
+{
+	struct vfu *vfu = (struct vfu *)device;
+	struct pollfd ended = {.fd = device->life_fd, .events = POLLIN};
+
+	if (vfu->gone)
+		return -ENODEV;
+	return poll(&ended, 1, 0) > 0 ? vfu_lose(vfu) : VFIO_LIFE_OK;
+}
+
 static void close_device(struct vfio_device *device)
 {
 	struct vfu *vfu = (struct vfu *)device;
@@ -84,6 +96,7 @@ static const struct vfio_ops vfio_user_ops = {
     .unmap = vfu_dma_unmap,
     .irq_unmask = irq_unmask,
     .reset = reset,
+    .life = life,
     .close = close_device,
 };
 

@@ -110,8 +110,9 @@ int vfu_lose(struct vfu *vfu);
 void vfu_close_fds(const int *fds, unsigned count);
 
 /* vfu_dma.c */
-int vfu_dma_map(struct vfio_device *device, int fd, uint64_t offset, iova_t iova, uint64_t bytes, unsigned prot);
-int vfu_dma_unmap(struct vfio_device *device, iova_t iova, uint64_t bytes);
+int vfu_dma_map(struct vfio_device *device, struct vfio_space *space, int fd, uint64_t offset, iova_t iova,
+		uint64_t bytes, unsigned prot);
+int vfu_dma_unmap(struct vfio_device *device, struct vfio_space *space, iova_t iova, uint64_t bytes);
 /* The server's own access: 0, or the positive errno to answer. `prot` is the right that it needs. */
 int vfu_dma_access(struct vfu *vfu, uint64_t address, uint64_t count, unsigned prot, void *data);
 void vfu_dma_free(struct vfu *vfu);

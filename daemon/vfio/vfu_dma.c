@@ -122,12 +122,14 @@ static int send_map(struct vfu *vfu, int fd, const struct vfu_map *map)
 	return rc;
 }
 
-int vfu_dma_map(struct vfio_device *device, int fd, uint64_t offset, iova_t iova, uint64_t bytes, unsigned prot)
+int vfu_dma_map(struct vfio_device *device, struct vfio_space *space, int fd, uint64_t offset, iova_t iova,
+		uint64_t bytes, unsigned prot)
 {
 	struct vfu *vfu = (struct vfu *)device;
 	struct vfu_map map = {.iova = iova.v, .bytes = bytes, .offset = offset, .prot = prot};
 	uint64_t last, end;
 
+	(void)space;
 	if (vfu->gone)
 		return -ENODEV;
 	if (bytes == 0 || (bytes | offset | iova.v) % device->page_bytes || prot == 0 ||
@@ -162,12 +164,13 @@ static void map_remove(struct vfu *vfu, size_t index)
 	memmove(&vfu->maps[index], &vfu->maps[index + 1], (vfu->base.mappings - index) * sizeof(*vfu->maps));
 }
 
-int vfu_dma_unmap(struct vfio_device *device, iova_t iova, uint64_t bytes)
+int vfu_dma_unmap(struct vfio_device *device, struct vfio_space *space, iova_t iova, uint64_t bytes)
 {
 	struct vfu *vfu = (struct vfu *)device;
 	struct vfu_dma_unmap payload = {.argsz = sizeof(payload), .address = iova.v, .size = bytes}, echo;
 	size_t index = map_after(vfu, iova.v);
 
+	(void)space;
 	if (index >= device->mappings || vfu->maps[index].iova != iova.v || vfu->maps[index].bytes != bytes)
 		return vfu->gone ? -ENODEV : -ENOENT;
 	int rc = vfu_call_simple(vfu, VFU_DMA_UNMAP, &payload, sizeof(payload), &echo, sizeof(echo));

@@ -134,7 +134,7 @@ static void direct_open(struct direct *direct, const char *path)
 		bench_fail("the memory file cannot be mapped");
 	memcpy(direct->memory + TEXT_OFFSET, text, sizeof(text));
 	if (direct->npu->ops->init(direct->npu) < 0 ||
-	    direct->vfio->ops->map(direct->vfio, fd, 0, (iova_t){BASE + MEMORY_OFFSET}, MEMORY_BYTES,
+	    direct->vfio->ops->map(direct->vfio, NULL, fd, 0, (iova_t){BASE + MEMORY_OFFSET}, MEMORY_BYTES,
 				   VFIO_READ | VFIO_WRITE) < 0 ||
 	    direct->npu->ops->pool_create(direct->npu) < 0)
 		bench_fail("the second software NPU cannot be set up");

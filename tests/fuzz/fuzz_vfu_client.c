@@ -164,10 +164,11 @@ static void listen_once(void)
 static void use(struct vfio_device *device, int memory)
 {
 	uint32_t value = 0;
-	int rc = device->ops->map(device, memory, 0, (iova_t){0x100000000}, device->page_bytes, VFIO_READ | VFIO_WRITE);
+	int rc = device->ops->map(device, NULL, memory, 0, (iova_t){0x100000000}, device->page_bytes,
+				  VFIO_READ | VFIO_WRITE);
 
 	require(rc <= 0);
-	require(device->ops->map(device, memory, 0, (iova_t){0x200000000}, 0, VFIO_READ) < 0);
+	require(device->ops->map(device, NULL, memory, 0, (iova_t){0x200000000}, 0, VFIO_READ) < 0);
 	for (uint32_t offset = 0; offset < 0x60; offset += 0x10) {
 		if (device->ops->reg_write(device, offset, offset) == 0)
 			rc = device->ops->reg_read(device, offset, &value);
@@ -175,7 +176,7 @@ static void use(struct vfio_device *device, int memory)
 	}
 	device->ops->irq_unmask(device);
 	device->ops->reset(device);
-	device->ops->unmap(device, (iova_t){0x100000000}, device->page_bytes);
+	device->ops->unmap(device, NULL, (iova_t){0x100000000}, device->page_bytes);
 	require(device->mappings <= 1);
 }
 

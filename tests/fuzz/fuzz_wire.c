@@ -45,9 +45,10 @@ static struct {
 
 /* ------------------------------------------------------------------ a device without behaviour of its own */
 
-static int fake_map(struct vfio_device *device, int fd, uint64_t offset, iova_t iova, uint64_t bytes, unsigned prot)
+static int fake_map(struct vfio_device *device, struct vfio_space *space, int fd, uint64_t offset, iova_t iova,
+		    uint64_t bytes, unsigned prot)
 {
-	(void)iova, (void)offset;
+	(void)space, (void)iova, (void)offset;
 	require(fd >= 0 && bytes > 0 && bytes % 4096 == 0 && prot != 0);
 	if (fake.gone)
 		return -ENODEV;
@@ -56,8 +57,9 @@ static int fake_map(struct vfio_device *device, int fd, uint64_t offset, iova_t 
 	return 0;
 }
 
-static int fake_unmap(struct vfio_device *device, iova_t iova, uint64_t bytes)
+static int fake_unmap(struct vfio_device *device, struct vfio_space *space, iova_t iova, uint64_t bytes)
 {
+	(void)space;
 	(void)iova;
 	require(device->mappings > 0 && fake.mapped >= bytes);
 	device->mappings--;
@@ -76,8 +78,13 @@ static void fake_close(struct vfio_device *device)
 	(void)device;
 }
 
-static const struct vfio_ops fake_vfio_ops = {
-    .name = "fake", .map = fake_map, .unmap = fake_unmap, .irq_unmask = fake_ok, .reset = fake_ok, .close = fake_close};
+static const struct vfio_ops fake_vfio_ops = {.name = "fake",
+					      .map = fake_map,
+					      .unmap = fake_unmap,
+					      .irq_unmask = fake_ok,
+					      .reset = fake_ok,
+					      .life = fake_ok,
+					      .close = fake_close};
 
 static int fake_npu_ok(struct npu_device *npu)
 {

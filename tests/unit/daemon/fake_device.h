@@ -117,12 +117,13 @@ static inline struct fake *fake_of(struct npu_device *npu)
 	return list_entry(npu, struct fake, npu);
 }
 
-static inline int fake_map(struct vfio_device *vfio, int fd, uint64_t offset, iova_t iova, uint64_t bytes,
-			   unsigned prot)
+static inline int fake_map(struct vfio_device *vfio, struct vfio_space *space, int fd, uint64_t offset, iova_t iova,
+			   uint64_t bytes, unsigned prot)
 {
 	struct fake *fake = list_entry(vfio, struct fake, vfio);
 
 	(void)offset;
+	(void)space;
 	fake_note(fake, 'm');
 	if (fake_result(fake, FAKE_MAP) < 0)
 		return fake->gone ? -ENODEV : -ENOMEM;
@@ -143,10 +144,11 @@ static inline int fake_map(struct vfio_device *vfio, int fd, uint64_t offset, io
 	return -ENOSPC;
 }
 
-static inline int fake_unmap(struct vfio_device *vfio, iova_t iova, uint64_t bytes)
+static inline int fake_unmap(struct vfio_device *vfio, struct vfio_space *space, iova_t iova, uint64_t bytes)
 {
 	struct fake *fake = list_entry(vfio, struct fake, vfio);
 
+	(void)space;
 	fake_note(fake, 'u');
 	if (fake_result(fake, FAKE_UNMAP) < 0)
 		return fake_result(fake, FAKE_UNMAP);
@@ -161,6 +163,11 @@ static inline int fake_unmap(struct vfio_device *vfio, iova_t iova, uint64_t byt
 }
 
 static inline int fake_irq_unmask(struct vfio_device *vfio)
+{
+	return fake_result(list_entry(vfio, struct fake, vfio), 0);
+}
+
+static inline int fake_life(struct vfio_device *vfio)
 {
 	return fake_result(list_entry(vfio, struct fake, vfio), 0);
 }
@@ -190,6 +197,7 @@ static const struct vfio_ops fake_vfio_ops = {
     .unmap = fake_unmap,
     .irq_unmask = fake_irq_unmask,
     .reset = fake_vfio_reset,
+    .life = fake_life,
     .close = fake_close,
 };
 

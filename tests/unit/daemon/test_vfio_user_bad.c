@@ -159,8 +159,8 @@ START_TEST(a_lying_stalling_or_dying_server_costs_the_device_and_nothing_else)
 	/* nothing more is asked of the server */
 	ck_assert_int_eq(device->ops->reg_read(device, 0x50, &value), -ENODEV);
 	ck_assert_int_eq(device->ops->reg_write(device, 0x50, 1), -ENODEV);
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 4096, VFIO_READ), -ENODEV);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x1000}, 4096), -ENODEV);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 4096, VFIO_READ), -ENODEV);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x1000}, 4096), -ENODEV);
 	ck_assert_int_eq(device->ops->irq_unmask(device), -ENODEV);
 	ck_assert_int_eq(device->ops->reset(device), -ENODEV);
 	vfio_close(device);
@@ -226,7 +226,7 @@ START_TEST(a_full_socket_and_a_waiting_server_do_not_deadlock)
 	int memory = memfd_of(4096);
 	uint32_t value = 0;
 
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 4096, VFIO_READ), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 4096, VFIO_READ), 0);
 	for (unsigned i = 0; i < 4000; i++) {
 		if (i == 100)
 			sem_post(&peer->go);
@@ -268,7 +268,7 @@ START_TEST(a_server_that_reads_only_after_its_answer_gets_it_while_we_send)
 	peer->answers.twin = true;
 	peer->answers.json = "{\"capabilities\":{\"twin_socket\":{\"supported\":true,\"fd_index\":0}}}";
 	struct vfio_device *device = peer_open(peer);
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 4096, VFIO_READ), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 4096, VFIO_READ), 0);
 	for (unsigned i = 0; i < 4000; i++)
 		ck_assert_int_eq(device->ops->reg_write(device, 0, i), 0);
 	ck_assert_int_eq(device->ops->reg_read(device, 0, &value), 0);

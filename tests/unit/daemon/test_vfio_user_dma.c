@@ -49,12 +49,12 @@ START_TEST(map_sends_the_file_and_exactly_the_rights)
 	struct vfio_device *device = peer_open(peer);
 	int memory = memfd_of(0x5000);
 
-	ck_assert_int_eq(device->ops->map(device, memory, 0x2000, (iova_t){0x100001000}, 0x3000, RW), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0x2000, (iova_t){0x100001000}, 0x3000, RW), 0);
 	ck_assert_uint_eq(device->mappings, 1);
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x100004000}, 0x1000, VFIO_READ), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x100004000}, 0x1000, VFIO_READ), 0);
 	ck_assert_uint_eq(device->mappings, 2);
 	close(memory); /* it stays the caller's */
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x100001000}, 0x3000), 0);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x100001000}, 0x3000), 0);
 	ck_assert_uint_eq(device->mappings, 1);
 	vfio_close(device);
 	peer_free(peer);
@@ -69,26 +69,27 @@ START_TEST(bad_maps_never_reach_the_server)
 	const struct vfio_ops *ops = device->ops;
 	int memory = memfd_of(0x4000);
 
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x10000}, 0x2000, RW), 0);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x14000}, 0x1000, RW), 0);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x10000}, 0x2000, RW), -EEXIST);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0xf000}, 0x2000, RW), -EEXIST);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x11000}, 0x1000, RW), -EEXIST);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x12000}, 0x3000, RW), -EEXIST);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x20800}, 0x1000, RW), -EINVAL);
-	ck_assert_int_eq(ops->map(device, memory, 0x10, (iova_t){0x20000}, 0x1000, RW), -EINVAL);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x20000}, 0x10, RW), -EINVAL);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x20000}, 0, RW), -EINVAL);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x20000}, 0x1000, 0), -EINVAL);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x20000}, 0x1000, 4), -EINVAL);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x20000}, 0x5000, RW), -EINVAL); /* file too short */
-	ck_assert_int_eq(ops->map(device, memory, ~0xfffull, (iova_t){0x20000}, 0x2000, RW), -EINVAL);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){~0xfffull}, 0x2000, RW), -EINVAL);
-	ck_assert_int_eq(ops->map(device, -1, 0, (iova_t){0x20000}, 0x1000, RW), -EBADF);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x10000}, 0x2000, RW), 0);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x14000}, 0x1000, RW), 0);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x10000}, 0x2000, RW), -EEXIST);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0xf000}, 0x2000, RW), -EEXIST);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x11000}, 0x1000, RW), -EEXIST);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x12000}, 0x3000, RW), -EEXIST);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x20800}, 0x1000, RW), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0x10, (iova_t){0x20000}, 0x1000, RW), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x20000}, 0x10, RW), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x20000}, 0, RW), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x20000}, 0x1000, 0), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x20000}, 0x1000, 4), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x20000}, 0x5000, RW),
+			 -EINVAL); /* file too short */
+	ck_assert_int_eq(ops->map(device, NULL, memory, ~0xfffull, (iova_t){0x20000}, 0x2000, RW), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){~0xfffull}, 0x2000, RW), -EINVAL);
+	ck_assert_int_eq(ops->map(device, NULL, -1, 0, (iova_t){0x20000}, 0x1000, RW), -EBADF);
 	ck_assert_uint_eq(device->mappings, 2);
 	for (uint64_t i = 2; i < device->max_mappings; i++)
-		ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x100000 - i * 0x1000}, 0x1000, RW), 0);
-	ck_assert_int_eq(ops->map(device, memory, 0, (iova_t){0x200000}, 0x1000, RW), -ENOSPC);
+		ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x100000 - i * 0x1000}, 0x1000, RW), 0);
+	ck_assert_int_eq(ops->map(device, NULL, memory, 0, (iova_t){0x200000}, 0x1000, RW), -ENOSPC);
 	close(memory);
 	vfio_close(device);
 	peer_free(peer);
@@ -111,10 +112,10 @@ START_TEST(a_refused_map_leaves_nothing)
 	int memory = memfd_of(0x1000);
 	unsigned fds = open_fds();
 
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 0x1000, RW), -ENOSPC);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 0x1000, RW), -ENOSPC);
 	ck_assert_uint_eq(device->mappings, 0);
 	ck_assert_uint_eq(open_fds(), fds);
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 0x1000, RW), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 0x1000, RW), 0);
 	close(memory);
 	vfio_close(device);
 	peer_free(peer);
@@ -154,8 +155,8 @@ START_TEST(unmap_returns_after_the_servers_answer)
 	int memory = memfd_of(0x1000);
 	uint32_t value = 0;
 
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 0x1000, RW), 0);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x1000}, 0x1000), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 0x1000, RW), 0);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x1000}, 0x1000), 0);
 	ck_assert_int_eq(atomic_load(&peer->flag), 1);
 	ck_assert_uint_eq(device->mappings, 0);
 	ck_assert_int_eq(pread(memory, &value, 4, 0), 4);
@@ -173,12 +174,12 @@ START_TEST(only_exact_mappings_are_unmapped)
 	struct vfio_device *device = peer_open(peer);
 	int memory = memfd_of(0x4000);
 
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 0x2000, RW), 0);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x1000}, 0x1000), -ENOENT);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x2000}, 0x1000), -ENOENT);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x0}, 0x3000), -ENOENT);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x1000}, 0x2000), 0);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x1000}, 0x2000), -ENOENT);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 0x2000, RW), 0);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x1000}, 0x1000), -ENOENT);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x2000}, 0x1000), -ENOENT);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x0}, 0x3000), -ENOENT);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x1000}, 0x2000), 0);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x1000}, 0x2000), -ENOENT);
 	close(memory);
 	vfio_close(device);
 	peer_free(peer);
@@ -213,8 +214,8 @@ START_TEST(a_server_that_keeps_memory_loses_the_device)
 	struct vfio_device *device = peer_open(peer);
 	int memory = memfd_of(0x1000);
 
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x1000}, 0x1000, RW), 0);
-	ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x1000}, 0x1000), -ENODEV);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x1000}, 0x1000, RW), 0);
+	ck_assert_int_eq(device->ops->unmap(device, NULL, (iova_t){0x1000}, 0x1000), -ENODEV);
 	ck_assert(readable(device->life_fd));
 	ck_assert_uint_eq(device->mappings, 0);
 	close(memory);
@@ -348,9 +349,9 @@ START_TEST(server_requests_are_served_between_request_and_reply)
 	fill(memory);
 	struct vfio_device *device = peer_open(peer);
 	ck_assert_uint_eq(device->max_mappings, _i ? 65535 : 8); /* the default where nothing is said */
-	ck_assert_int_eq(device->ops->map(device, memory, 0x1000, (iova_t){0x10000}, 0x2000, RW), 0);
-	ck_assert_int_eq(device->ops->map(device, memory, 0x3000, (iova_t){0x12000}, 0x1000, VFIO_READ), 0);
-	ck_assert_int_eq(device->ops->map(device, memory, 0x4000, (iova_t){0x13000}, 0x1000, VFIO_WRITE), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0x1000, (iova_t){0x10000}, 0x2000, RW), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0x3000, (iova_t){0x12000}, 0x1000, VFIO_READ), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0x4000, (iova_t){0x13000}, 0x1000, VFIO_WRITE), 0);
 	for (uint32_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
 		ck_assert_int_eq(device->ops->reg_read(device, 0, &value), 0);
 		ck_assert_uint_eq(value, i);
@@ -392,7 +393,7 @@ START_TEST(a_file_that_shrinks_costs_an_error_reply)
 	int memory = memfd_of(0x1000);
 	uint32_t value;
 
-	ck_assert_int_eq(device->ops->map(device, memory, 0, (iova_t){0x10000}, 0x1000, RW), 0);
+	ck_assert_int_eq(device->ops->map(device, NULL, memory, 0, (iova_t){0x10000}, 0x1000, RW), 0);
 	ck_assert_int_eq(ftruncate(memory, 0), 0);
 	ck_assert_int_eq(device->ops->reg_read(device, 0, &value), 0);
 	close(memory);
@@ -411,13 +412,13 @@ START_TEST(many_mappings_of_one_file_cost_one_descriptor)
 	unsigned fds = open_fds();
 
 	for (uint64_t i = 0; i < 1000; i++) /* from both ends, so that the table moves */
-		ck_assert_int_eq(
-		    device->ops->map(device, memory, 0, (iova_t){0x1000 * (1 + (i % 2 ? 1000 - i : i))}, 0x1000, RW),
-		    0);
+		ck_assert_int_eq(device->ops->map(device, NULL, memory, 0,
+						  (iova_t){0x1000 * (1 + (i % 2 ? 1000 - i : i))}, 0x1000, RW),
+				 0);
 	ck_assert_uint_le(open_fds(), fds + 2); /* ours, and the last message's at the peer */
 	for (uint64_t i = 0; i < 1000; i++)
-		ck_assert_int_eq(device->ops->unmap(device, (iova_t){0x1000 * (1 + (i % 2 ? 1000 - i : i))}, 0x1000),
-				 0);
+		ck_assert_int_eq(
+		    device->ops->unmap(device, NULL, (iova_t){0x1000 * (1 + (i % 2 ? 1000 - i : i))}, 0x1000), 0);
 	ck_assert_uint_eq(device->mappings, 0);
 	close(memory);
 	vfio_close(device);
