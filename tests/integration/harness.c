@@ -262,6 +262,12 @@ void harness_emu_gone(struct harness *harness)
 	harness->device_gone = true;
 }
 
+void harness_emu_again(struct harness *harness)
+{
+	start_emu(harness, NULL);
+	harness->device_gone = false;
+}
+
 void harness_npud_gone(struct harness *harness)
 {
 	harness->npud = 0;

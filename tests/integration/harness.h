@@ -46,6 +46,8 @@ struct harness *harness_start(const struct harness_options *options);
 /* For tests that take something away themselves: the device from npud; npu-emu or npud as a process. */
 void harness_device_gone(struct harness *harness);
 void harness_emu_gone(struct harness *harness);
+/* npu-emu on the same socket again, with no other options. */
+void harness_emu_again(struct harness *harness);
 void harness_npud_gone(struct harness *harness);
 /* Another npud on the same device and socket, after harness_npud_gone(). */
 void harness_npud_again(struct harness *harness);

@@ -15,7 +15,9 @@
 #define TECS 4u
 #define SEGMMU_TCBS 2u /* of three cores */
 #define GROUPS 24u /* more than the device reads ahead: what lies behind is read when the first group has ended */
-#define ARENA_SPARE 0x0010f000u /* a page of the arena that is mapped and unused, as an NPU address and as the low half of a bus address */
+#define ARENA_SPARE                                                                                                    \
+	0x0010f000u /* a page of the arena that is mapped and unused, as an NPU address and as the low half of a bus   \
+		       address */
 #define BUDGET_NS 300000000ull
 
 /* Words of the attacker's input tensor. */
