@@ -200,6 +200,17 @@ qemu: $(B)/npu-emu
 	@tests/vm/qemu_root.sh >/dev/null
 	@NPU_EMU=$(abspath $(B))/npu-emu tests/run.sh qemu tests/integration/qemu_attach.sh
 
+# ------------------------------------------------------------------ guests: a kernel's own VFIO in front of npu-emu
+# CC=aarch64-linux-gnu-gcc makes the same programs for arm64.
+$(B)/tests/vm/raw_npu: $(B)/tests/vm/raw_npu.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $<
+.PHONY: guest-programs vm-kernels vm
+guest-programs: $(B)/npud $(B)/npuctl $(LIBRARY) $(B)/tests/vm/raw_npu
+## make vm-kernels    kernels for guests: from VM_KERNELS, from the cache, or built once from Debian's source
+vm-kernels:
+	@tests/vm/kernels.sh
+
 # ------------------------------------------------------------------ what people run
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEMO_TESTS := $(B)/tests/demo/faces_match $(B)/tests/demo/make_picture
