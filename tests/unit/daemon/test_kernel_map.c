@@ -244,6 +244,30 @@ START_TEST(bad_maps_never_reach_the_kernel)
 }
 END_TEST
 
+START_TEST(a_file_that_cannot_be_mapped_is_not_the_end_of_the_device)
+{
+	struct vfio_device *device = open_way(_i);
+	uint32_t table, value;
+	struct vfio_space *space = space_of(device, &table);
+	int memory = fake_memfd(FAKE_PAGE);
+
+	fake.fail_errno = ENODEV; /* what mmap says of a file without pages */
+	for (unsigned k = 1; k < 5; k++) {
+		fake.fail_at = fake.calls + k;
+		fake.failed = NULL;
+		int rc = map(device, space, memory, 0, k * FAKE_PAGE, FAKE_PAGE, VFIO_READ);
+		if (!fake.failed || strcmp(fake.failed, "ioctl") == 0)
+			break;
+		ck_assert_int_lt(rc, 0);
+		ck_assert_int_ne(rc, -ENODEV);
+		ck_assert_int_eq(device->ops->reg_read(device, 0, &value), 0);
+	}
+	close(memory);
+	vfio_close(device);
+	fake_end();
+}
+END_TEST
+
 /* ------------------------------------------------------------------ limits */
 
 START_TEST(the_limit_of_entries_counts_pieces_and_is_kept)
@@ -513,6 +537,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, sealed_memory_is_read_and_never_written, 0, WAYS);
 	tcase_add_loop_test(tc, old_kernels_read_sealed_memory_too, BY_ADDRESS, WAYS);
 	tcase_add_loop_test(tc, bad_maps_never_reach_the_kernel, 0, WAYS);
+	tcase_add_loop_test(tc, a_file_that_cannot_be_mapped_is_not_the_end_of_the_device, 0, WAYS);
 	tcase_add_test(tc, the_limit_of_entries_counts_pieces_and_is_kept);
 	tcase_add_loop_test(tc, type1_takes_65535_maps_and_iommufd_more, 0, WAYS);
 	tcase_add_loop_test(tc, a_map_that_fails_half_way_leaves_nothing, 0, WAYS);
