@@ -90,3 +90,8 @@ int kernel_ioctl(int fd, unsigned long request, void *argument)
 	}
 	return -EINTR;
 }
+
+int kernel_file_error(void)
+{
+	return errno == ENODEV ? -EINVAL : -errno;
+}

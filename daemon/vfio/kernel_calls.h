@@ -44,4 +44,10 @@ void kernel_calls_set(const struct kernel_calls *calls);
 /* 0 or the positive result, or a negative errno. EINTR is the kernel's way to say "once more". */
 int kernel_ioctl(int fd, unsigned long request, void *argument);
 
+/*
+ * -errno of a call on a file that a client chose. ENODEV there means that the file cannot be mapped, and must not be
+ * taken for the device's end.
+ */
+int kernel_file_error(void);
+
 #endif
