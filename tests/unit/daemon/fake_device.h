@@ -67,6 +67,7 @@ struct fake {
 	} maps[FAKE_MAPS];
 	struct npu_event events[FAKE_EVENTS];
 	unsigned event_count;
+	const struct npu_event *beats_abort; /* NULL: nothing does */
 	uint64_t heads[16];
 	bool firsts[16];
 	unsigned dispatches;
@@ -306,8 +307,9 @@ FAKE_CALL(fake_quiesce, 'q', 0, (void)0)
 FAKE_CALL(fake_create, 'c', FAKE_CREATE, (void)0)
 FAKE_CALL(fake_destroy, 'd', FAKE_DESTROY, (void)0)
 FAKE_CALL(fake_soft_reset, 'S', FAKE_RESET, fake->idle = 1)
-/* What was pending is discarded, as drivers do: it names TCBs that may run again. */
-FAKE_CALL(fake_abort, 'a', FAKE_ABORT, fake->event_count = 0; if (!(fake->failing & FAKE_STAYS_BUSY)) fake->idle = 1)
+/* What is pending stays; and what ended while the abort was on its way comes to it. */
+FAKE_CALL(fake_abort, 'a', FAKE_ABORT, if (fake->beats_abort) fake->events[fake->event_count++] = *fake->beats_abort;
+	  fake->beats_abort = NULL; if (!(fake->failing & FAKE_STAYS_BUSY)) fake->idle = 1)
 
 static inline int fake_dispatch(struct npu_device *npu, iova_t head, bool first, uint16_t tag)
 {
