@@ -68,6 +68,7 @@ struct fake {
 	struct npu_event events[FAKE_EVENTS];
 	unsigned event_count;
 	const struct npu_event *beats_abort; /* NULL: nothing does */
+	bool endless; /* there is always one more interrupt */
 	uint64_t heads[16];
 	bool firsts[16];
 	unsigned dispatches;
@@ -341,6 +342,10 @@ static inline int fake_collect(struct npu_device *npu, struct npu_event events[N
 
 	if (fake_result(fake, FAKE_COLLECT) < 0)
 		return fake_result(fake, FAKE_COLLECT);
+	if (fake->endless) {
+		events[0] = (struct npu_event){.kind = NPU_EVENT_DONE};
+		return 1;
+	}
 	while (fake->event_count && count < NPU_MAX_EVENTS) {
 		events[count++] = fake->events[0];
 		memmove(fake->events, fake->events + 1, --fake->event_count * sizeof(fake->events[0]));
