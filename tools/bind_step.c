@@ -11,7 +11,10 @@
 #include "tools/sysfs.h"
 
 #define WAIT_MS 3000
+#define SETTLE_MS 500
 #define WAIT_STEP_MS 10
+
+static const struct timespec wait_step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
 
 int bind_write(const struct binding *binding, const char *attribute, const char *text, struct reason *why)
 {
@@ -38,16 +41,25 @@ int bind_override(const struct binding *binding, const char *driver, struct reas
 
 bool bind_wait(const struct binding *binding, const char *driver)
 {
-	static const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
 	char now[HOST_NAME_BYTES];
 
 	for (int waited = 0; waited <= WAIT_MS; waited += WAIT_STEP_MS) {
 		host_driver(&binding->host, &binding->device, now);
 		if (strcmp(now, driver) == 0)
 			return true;
-		(void)nanosleep(&step, NULL);
+		(void)nanosleep(&wait_step, NULL);
 	}
 	return false;
+}
+
+void bind_settle(const struct binding *binding, char out[HOST_NAME_BYTES])
+{
+	for (int waited = 0; waited <= SETTLE_MS; waited += WAIT_STEP_MS) {
+		host_driver(&binding->host, &binding->device, out);
+		if (out[0])
+			return;
+		(void)nanosleep(&wait_step, NULL);
+	}
 }
 
 int bind_detach(const struct binding *binding, struct reason *why)

@@ -25,11 +25,12 @@
 	"Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong usage; 10 no such device, or none that looks\n"       \
 	"like an NPU"
 
-const char usage_bind[] = "usage: npuctl bind ADDRESS [OPTION...]\n"
-			  "Takes a device (0000:01:00.0, 10000000.npu) from its driver and gives it to vfio-pci or\n"
-			  "vfio-platform, until `npuctl unbind` or the next start of the host. As root.\n"
-			  "  --force      also a device that does not look like an NPU\n" OPTIONS_TEXT CODES_TEXT
-			  "; 11 no IOMMU, 12 group, 13 the VFIO driver is missing, 19 in use.\n";
+const char usage_bind[] =
+    "usage: npuctl bind ADDRESS [OPTION...]\n"
+    "Takes a device (0000:01:00.0, 10000000.npu) from its driver and gives it to vfio-pci or\n"
+    "vfio-platform, until `npuctl unbind` or the next start of the host. As root.\n"
+    "  --force      also a device that does not look like an NPU, or whose group the kernel uses\n" OPTIONS_TEXT
+	CODES_TEXT "; 11 no IOMMU, 12 group, 13 the VFIO driver is missing, 19 in use.\n";
 
 const char usage_unbind[] =
     "usage: npuctl unbind ADDRESS [OPTION...]\n"
@@ -131,6 +132,7 @@ static int busy_check(const struct request *request, const char *driver, struct 
 	return 0;
 }
 
+/* With --force a group may be taken member by member: the last one makes it viable. */
 static int group_check(struct request *request, struct reason *why)
 {
 	struct binding *binding = &request->binding;
@@ -140,13 +142,25 @@ static int group_check(struct request *request, struct reason *why)
 	if (binding->group < 0)
 		return reason_set(why, HOST_NO_IOMMU, "%s: no IOMMU stands between it and memory; do: npuctl doctor %s",
 				  name, name);
+	if (request->force || !host_group_foreign(&binding->host, binding->group, name, foreign, sizeof(foreign)))
+		return 0;
+	return reason_set(why, HOST_GROUP,
+			  "%s: its IOMMU group %d also holds %.200s, in use by the kernel; do: npuctl bind --force for "
+			  "these first, or move the card to another slot",
+			  name, binding->group, foreign);
+}
+
+static void bound_say(const struct binding *binding)
+{
+	const char *before = binding->before.driver;
+	const char *name = binding->device.name;
+	char foreign[SYSFS_TEXT_BYTES];
+
+	printf("%s: %s has it now, %s had it before; IOMMU group %d", name, host_vfio_driver(binding->device.bus),
+	       before[0] ? before : "no driver", binding->group);
 	if (host_group_foreign(&binding->host, binding->group, name, foreign, sizeof(foreign)))
-		return reason_set(
-		    why, HOST_GROUP,
-		    "%s: its IOMMU group %d also holds %.200s, in use by the kernel; do: npuctl bind --force "
-		    "for these first, or move the card to another slot",
-		    name, binding->group, foreign);
-	return 0;
+		printf(", where the kernel still uses %s", foreign);
+	printf("\n");
 }
 
 static int driver_check(const struct request *request, struct reason *why)
@@ -191,8 +205,7 @@ static int bind_run(struct request *request, struct reason *why)
 	int error = bind_device(binding, why);
 	if (error)
 		return EXIT_FAILURE;
-	printf("%s: %s has it now, %s had it before; IOMMU group %d\n", name, host_vfio_driver(binding->device.bus),
-	       before->driver[0] ? before->driver : "no driver", binding->group);
+	bound_say(binding);
 	return 0;
 }
 

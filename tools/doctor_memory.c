@@ -52,12 +52,12 @@ void doctor_check_memory(struct doctor *doctor)
 		doctor_say(doctor, DOCTOR_OK, HOST_MEMORY,
 			   "locked memory: npud needs up to %" PRIu64 " MiB; %" PRIu64 " MiB here", need, have);
 	else if (doctor->user.name || limit_exempts()) {
-		/* The limit of this shell is not the one of that user's service. */
+		/* It does not bind this process, and the service has a limit of its own. */
 		doctor_say(doctor, DOCTOR_WARN, HOST_MEMORY,
-			   "locked memory: npud needs up to %" PRIu64
-			   " MiB; this process may lock %s, npud started from "
-			   "here %" PRIu64 " MiB",
-			   need, limit_exempts() ? "anything" : "no more", have);
+			   "locked memory: npud needs up to %" PRIu64 " MiB; RLIMIT_MEMLOCK is %" PRIu64
+			   " KiB here, for "
+			   "an npud that is started from here; npud.service has its own",
+			   need, (uint64_t)limit.rlim_cur / 1024);
 		limit_remedy(doctor);
 	} else {
 		doctor_say(doctor, DOCTOR_FAIL, HOST_MEMORY,

@@ -46,7 +46,7 @@ static int took_again(const struct binding *binding, struct reason *why)
 {
 	char now[HOST_NAME_BYTES];
 
-	host_driver(&binding->host, &binding->device, now);
+	bind_settle(binding, now);
 	if (!host_driver_is_vfio(now) || strcmp(now, binding->before.driver) == 0)
 		return 0;
 	return reason_set(why, -EBUSY,

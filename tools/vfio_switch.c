@@ -37,18 +37,18 @@ static bool range_pick(const struct vfio_iommu_type1_info_cap_iova_range *cap, s
 
 static int iova_find(const struct vfio_session *session, uint64_t *iova, struct reason *why)
 {
-	_cleanup_free_ char *buffer = calloc(1, INFO_BYTES);
-	struct vfio_iommu_type1_info *info = (struct vfio_iommu_type1_info *)(void *)buffer;
+	union {
+		struct vfio_iommu_type1_info info;
+		char bytes[INFO_BYTES];
+	} reply = {.bytes = {0}};
 
-	if (!buffer)
-		return reason_set(why, -ENOMEM, "out of memory");
-	info->argsz = INFO_BYTES;
-	if (ioctl(session->container, VFIO_IOMMU_GET_INFO, info) < 0)
+	reply.info.argsz = INFO_BYTES;
+	if (ioctl(session->container, VFIO_IOMMU_GET_INFO, &reply) < 0)
 		return reason_set(why, -errno, "VFIO_IOMMU_GET_INFO: %s", strerror(errno));
 	*iova = 1ull << 32;
-	uint32_t at = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
-	for (int i = 0; i < 8 && at && at + sizeof(struct vfio_iommu_type1_info_cap_iova_range) <= INFO_BYTES; i++) {
-		const struct vfio_iommu_type1_info_cap_iova_range *cap = (const void *)(buffer + at);
+	uint32_t at = reply.info.flags & VFIO_IOMMU_INFO_CAPS ? reply.info.cap_offset : 0;
+	for (int i = 0; i < 8 && at && at <= INFO_BYTES - sizeof(struct vfio_iommu_type1_info_cap_iova_range); i++) {
+		const struct vfio_iommu_type1_info_cap_iova_range *cap = (const void *)(reply.bytes + at);
 
 		if (cap->header.id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE &&
 		    !range_pick(cap, (INFO_BYTES - at - sizeof(*cap)) / sizeof(cap->iova_ranges[0]), iova))
