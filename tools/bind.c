@@ -40,15 +40,29 @@ static int node_wait(const struct binding *binding, struct reason *why)
 			  binding->host.dev, binding->group, binding->host.dev);
 }
 
-static int steps_take(struct binding *binding, struct reason *why)
+static int probe_take(struct binding *binding, struct reason *why)
 {
 	const char *wanted = host_vfio_driver(binding->device.bus);
+	struct reason write = {0};
+	int error = bind_probe(binding, &write);
+
+	binding->probed = true;
+	if (!error && bind_wait(binding, wanted))
+		return node_wait(binding, why);
+	return reason_set(why, error ? error : -ENODEV,
+			  "%s did not take the device%s%.200s%s; do: dmesg | tail, npuctl doctor %s%s", wanted,
+			  error ? " (" : "", write.text, error ? ")" : "", binding->device.name,
+			  binding->device.bus == HOST_PLATFORM ? ", vfio-platform reset_required=0" : "");
+}
+
+static int steps_take(struct binding *binding, struct reason *why)
+{
 	int error = bind_state_write(binding->folder, binding->device.name, &binding->before, why);
 
 	if (error)
 		return error;
 	binding->remembered = true;
-	error = bind_override(binding, wanted, why);
+	error = bind_override(binding, host_vfio_driver(binding->device.bus), why);
 	if (error)
 		return error;
 	binding->overridden = true;
@@ -56,15 +70,7 @@ static int steps_take(struct binding *binding, struct reason *why)
 	if (error)
 		return error;
 	binding->detached = true;
-	error = bind_probe(binding, why);
-	if (error)
-		return error;
-	binding->probed = true;
-	if (!bind_wait(binding, wanted))
-		return reason_set(why, -ENODEV, "%s did not take the device; do: dmesg | tail, npuctl doctor %s%s",
-				  wanted, binding->device.name,
-				  binding->device.bus == HOST_PLATFORM ? ", vfio-platform reset_required=0" : "");
-	return node_wait(binding, why);
+	return probe_take(binding, why);
 }
 
 /* Brings the old driver back; the state stays remembered if that fails. */

@@ -56,7 +56,7 @@ int bind_detach(const struct binding *binding, struct reason *why);
 int bind_probe(const struct binding *binding, struct reason *why);
 /* Waits, a bounded time, until @driver (empty: none) has the device. */
 bool bind_wait(const struct binding *binding, const char *driver);
-/* Waits a moment for any driver that wants the device. */
+/* Waits, no longer than that, for any driver that wants the device. */
 void bind_settle(const struct binding *binding, char out[HOST_NAME_BYTES]);
 
 #endif

@@ -11,7 +11,6 @@
 #include "tools/sysfs.h"
 
 #define WAIT_MS 3000
-#define SETTLE_MS 500
 #define WAIT_STEP_MS 10
 
 static const struct timespec wait_step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
@@ -54,7 +53,7 @@ bool bind_wait(const struct binding *binding, const char *driver)
 
 void bind_settle(const struct binding *binding, char out[HOST_NAME_BYTES])
 {
-	for (int waited = 0; waited <= SETTLE_MS; waited += WAIT_STEP_MS) {
+	for (int waited = 0; waited <= WAIT_MS; waited += WAIT_STEP_MS) {
 		host_driver(&binding->host, &binding->device, out);
 		if (out[0])
 			return;

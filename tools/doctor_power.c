@@ -4,6 +4,7 @@
  * vfio-platform switches on no clock, and of power domains only the one that the bus attaches, while the device is open
  * (runtime PM). A register read without clock can stop the machine, so when in doubt nothing is read.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,10 +102,15 @@ static void check_platform(struct doctor *doctor, struct subject *subject)
 
 	supply_read(doctor, name, &supply);
 	const char *doubt = supply_doubt(&supply, subject->session_error == 0);
-	if (!doubt || doctor->powered) {
+	/* Whoever has the device open has found it alive. */
+	bool used = subject->session_error == -EBUSY && subject->session.step == VFIO_STEP_GROUP;
+	if (!doubt || used || doctor->powered) {
 		doctor_say(doctor, DOCTOR_OK, HOST_POWER, "%s: clocks: %s; power domains: %s; runtime status: %s%s",
 			   name, supply.clocks[0] ? supply.clocks : "none", supply.domains[0] ? supply.domains : "none",
-			   supply.runtime[0] ? supply.runtime : "unknown", doubt ? "; on, you say" : "");
+			   supply.runtime[0] ? supply.runtime : "unknown",
+			   used    ? "; in use"
+			   : doubt ? "; on, you say"
+				   : "");
 		return;
 	}
 	subject->power_doubtful = true;

@@ -3,6 +3,7 @@
  * The report: a line when it is known, so that the last one on the screen names what stopped a machine that stops; or
  * all of them as one JSON object at the end.
  */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -35,6 +36,14 @@ static void line_put(struct doctor *doctor, enum doctor_status status, enum host
 	(void)json_array_append_new(doctor->lines, line);
 }
 
+/* Names come from firmware: neither a terminal nor JSON shall choke on them. */
+static void text_clean(char *text)
+{
+	for (; *text; text++)
+		if (!isprint((unsigned char)*text))
+			*text = '?';
+}
+
 void doctor_say(struct doctor *doctor, enum doctor_status status, enum host_obstacle topic, const char *format, ...)
 {
 	char text[DOCTOR_LINE_BYTES];
@@ -43,6 +52,7 @@ void doctor_say(struct doctor *doctor, enum doctor_status status, enum host_obst
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	text_clean(text);
 	line_put(doctor, status, topic, text);
 	if (status == DOCTOR_WARN)
 		doctor->warnings++;
@@ -61,6 +71,7 @@ void doctor_remedy(struct doctor *doctor, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	text_clean(text);
 	if (!doctor->lines) {
 		printf("      do: %s\n", text);
 		(void)fflush(stdout);

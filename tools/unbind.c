@@ -46,7 +46,10 @@ static int took_again(const struct binding *binding, struct reason *why)
 {
 	char now[HOST_NAME_BYTES];
 
-	bind_settle(binding, now);
+	if (binding->known)
+		host_driver(&binding->host, &binding->device, now);
+	else
+		bind_settle(binding, now);
 	if (!host_driver_is_vfio(now) || strcmp(now, binding->before.driver) == 0)
 		return 0;
 	return reason_set(why, -EBUSY,
@@ -62,12 +65,14 @@ int unbind_device(struct binding *binding, struct reason *why)
 
 	if (error)
 		return error;
+	/*
+	 * A driver whose module is gone comes back with it: the override is cleared, and that is all there is to do.
+	 * Where one is known, a failed probe is not the last word.
+	 */
 	error = bind_probe(binding, why);
-	if (error)
-		return error;
-	/* A driver whose module is gone comes back with it: the override is cleared, and that is all there is to do. */
-	if (driver[0] && host_driver_present(&binding->host, binding->device.bus, driver))
-		error = driver_restore(binding, why);
+	if (driver[0])
+		error =
+		    host_driver_present(&binding->host, binding->device.bus, driver) ? driver_restore(binding, why) : 0;
 	if (!error)
 		error = took_again(binding, why);
 	if (!error)

@@ -62,9 +62,10 @@ static int group_open(struct vfio_session *session, const struct host *host, int
 
 static int device_open(struct vfio_session *session, const char *device, struct reason *why)
 {
-	session->step = VFIO_STEP_IOMMU;
+	/* This is still a question of the group: EPERM means that a device of it is the kernel's. */
 	if (ioctl(session->group, VFIO_GROUP_SET_CONTAINER, &session->container) < 0)
 		return reason_set(why, -errno, "VFIO_GROUP_SET_CONTAINER: %s", strerror(errno));
+	session->step = VFIO_STEP_IOMMU;
 	if (ioctl(session->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0)
 		return reason_set(why, -errno, "VFIO_SET_IOMMU: %s", strerror(errno));
 	session->step = VFIO_STEP_DEVICE;

@@ -150,20 +150,16 @@ check "nothing was changed by any of it" test "$(driver_of pci "$npu") $(overrid
 
 pci_host
 : >"$dev/aipu"
-sleep 60 9<>"$dev/aipu" &
-holder=$!
+hold "$dev/aipu"
 npuctl bind "$npu"
 check "a program that uses the vendor's driver is named" refuses 19 "sleep \(process $holder\) has .*/aipu open; do: stop it"
-kill "$holder"
-wait "$holder" 2>/dev/null
+release
 npuctl bind "$npu"
-sleep 60 9<>"$dev/vfio/7" &
-holder=$!
+hold "$dev/vfio/7"
 npuctl unbind "$npu"
 check "npud has it open" refuses 19 "sleep \(process $holder\) has .*vfio/7 open; do: .*systemctl stop npud"
 check "and keeps it" stands pci "$npu" vfio-pci vfio-pci yes
-kill "$holder"
-wait "$holder" 2>/dev/null
+release
 export LD_PRELOAD=$PWD/$BIN/tests/tools/fake_vfio.so FAKE_VFIO_BUSY=1
 npuctl unbind "$npu"
 unset LD_PRELOAD FAKE_VFIO_BUSY

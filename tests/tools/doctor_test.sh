@@ -271,6 +271,8 @@ check "clocks that nobody switches on" finds 17 power 'switches no clock on.*clo
 check "then no register is read" warns 17 revision 'not read: a read without clock or power could stop the machine'
 doctor --powered
 check "on your word it is" says 0 'Zhouyi X2'
+FAKE_VFIO_BUSY=1 doctor
+check "a device in use has what it needs" says 0 '^ok    power: .*clocks: core, bus; .*; in use'
 good_platform
 node=$sys/devices/platform/$soc
 printf 'pd_core0\0pd_core1\0' >"$node/of_node/power-domain-names"
@@ -298,6 +300,11 @@ registers 00010000
 doctor
 check "an ACPI device that is off" finds 17 power 'ACPI power state is not D0.*D3cold' 'keep them on'
 
+good_platform
+printf 'armchina,zhouyi\033[31m\377\0' >"$sys/devices/platform/$soc/of_node/compatible"
+doctor --json
+check "what firmware calls itself does not reach the terminal raw" says 0 'compatible armchina,zhouyi\?\[31m\?'
+
 # ---------------------------------------------------------------- 18: revision
 good_pci
 registers ffffffff
@@ -317,11 +324,10 @@ FAKE_VFIO_DEVICE=11 doctor
 check "a device that cannot be opened" finds 18 revision 'cannot be opened: VFIO_GROUP_GET_DEVICE_FD: Resource temporarily' dmesg
 FAKE_VFIO_BUSY=1 doctor
 check "somebody has it" warns 0 revision 'not read: another process has the device; .*npuctl info'
-sleep 60 9<>"$dev/vfio/7" &
-holder=$!
+hold "$dev/vfio/7"
 FAKE_VFIO_BUSY=1 doctor
 check "and is named" warns 0 revision "not read: sleep \(process $holder\) has the device"
-kill "$holder"
+release
 
 # The tables of the daemon and of doctor say the same.
 table() { sed -n '/products\[\] = {/,/};/p' "$1" | tr -d ' \t\n'; }

@@ -5,10 +5,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BIN=${BIN:-build/release-gcc}
 work=$(mktemp -d)
-passed=0 failed=0 code=0 kernel=
+passed=0 failed=0 code=0 kernel='' holder=''
 finish_work()
 {
 	kernel_stop
+	[[ -z $holder ]] || release
 	rm -rf "$work"
 }
 trap finish_work EXIT
@@ -105,6 +106,20 @@ registers() # REVISION
 		dd of="$dev/vfio/device" bs=1 seek=$((0x50)) conv=notrunc status=none
 }
 
+hold() # FILE: a process has it open until release; its id is in $holder
+{
+	sleep 600 9<>"$1" &
+	holder=$!
+	until [[ $(<"/proc/$holder/comm") == sleep ]]; do sleep 0.02; done
+}
+
+release()
+{
+	kill "$holder"
+	wait "$holder" 2>/dev/null
+	holder=
+}
+
 # ---------------------------------------------------------------- the fake kernel
 # Polls what npuctl writes. A device's own driver is named in its .native; a driver with .refuse takes no device, one with
 # .sticky lets none go, one with .nodeless makes no node in /dev.
@@ -174,7 +189,7 @@ kernel_stop()
 	[[ -n $kernel ]] || return 0
 	kill "$kernel" 2>/dev/null
 	wait "$kernel" 2>/dev/null
-	kernel=
+	kernel=''
 }
 
 driver_of() # BUS NAME
