@@ -6,10 +6,12 @@
 #define EXIT_USAGE 2
 
 int command_info(int argc, char **argv);
+int command_maps(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_stats(int argc, char **argv);
 
 extern const char usage_info[];
+extern const char usage_maps[];
 extern const char usage_run[];
 extern const char usage_stats[];
 

@@ -16,6 +16,7 @@ static const struct {
 	const char *summary;
 } commands[] = {
     {"info", command_info, usage_info, "the NPUs that npud serves"},
+    {"maps", command_maps, usage_maps, "which session has memory at which addresses (the right maps)"},
     {"run", command_run, usage_run, "run a model on files or random numbers; measure it"},
     {"stats", command_stats, usage_stats, "what npud holds and has done (root or npud's own user)"},
 };
