@@ -9,12 +9,12 @@
 #include "daemon/wire/server.h"
 
 /* Tag and value of the widest numbers. */
-#define WIDE (1u + 10u)
-#define NARROW (1u + 5u)
-#define FLAG (1u + 1u)
-#define MAP_BYTES (2u + 2 * WIDE + 4 * FLAG)
-#define SESSION_BYTES (3u + 3 * WIDE + 6 * NARROW + FLAG + 2u + sizeof(((struct device *)NULL)->name))
-#define ENVELOPE_BYTES (3u + NARROW + 3u + 2 * WIDE)
+#define WIDE (1ul + 10)
+#define NARROW (1ul + 5)
+#define FLAG (1ul + 1)
+#define MAP_BYTES (2 + 2 * WIDE + 4 * FLAG)
+#define SESSION_BYTES (3 + 3 * WIDE + 6 * NARROW + FLAG + 2 + sizeof(((struct device *)NULL)->name))
+#define ENVELOPE_BYTES (3 + NARROW + 3 + 2 * WIDE)
 
 _Static_assert(NPUD_MAX_MAPS_PER_FRAME *MAP_BYTES + NPUD_MAX_MAP_SESSIONS_PER_FRAME * SESSION_BYTES + ENVELOPE_BYTES <=
 		   CONN_OUT_BYTES,

@@ -272,7 +272,7 @@ START_TEST(imports_of_the_same_memory_and_their_release_change_nothing)
 		ck_assert_uint_eq(import_raw(scene.hostile, scene.shared, UINT64_MAX & ~4095ull, 8192, 0), 0);
 	}
 	for (unsigned i = 0; i < 16; i++) {
-		handles[i] = import_raw(scene.hostile, scene.shared, i * 4096u, SHARED_BYTES / 2, 4096u << (i % 8));
+		handles[i] = import_raw(scene.hostile, scene.shared, i * 4096ull, SHARED_BYTES / 2, 4096u << (i % 8));
 		ck_assert_uint_ne(handles[i], 0);
 	}
 	struct table *all = read_table(scene.observer, 0);
@@ -402,8 +402,8 @@ END_TEST
 
 /* ------------------------------------------------------------------ completeness */
 
-#define SESSIONS 3u
-#define BUFFERS 100u
+#define SESSIONS 3ul
+#define BUFFERS 100ul
 
 /* Connects, imports, releases, disconnects, until it is killed. */
 static int come_and_go(struct harness *harness, void *user)
@@ -451,7 +451,7 @@ START_TEST(pages_are_complete_while_others_connect_and_disconnect)
 	for (unsigned i = 0; i < SESSIONS; i++) {
 		fds[i] = raw_open(harness);
 		for (unsigned k = 0; k < BUFFERS; k++)
-			ck_assert_uint_ne(import_raw(fds[i], memory, k * 4096u, 4096u * (1 + k % 4), 0), 0);
+			ck_assert_uint_ne(import_raw(fds[i], memory, k * 4096ull, 4096ull * (1 + k % 4), 0), 0);
 	}
 	struct table *expected = read_table(observer, 0);
 	ck_assert_uint_eq(expected->count, SESSIONS * BUFFERS);
@@ -473,6 +473,48 @@ START_TEST(pages_are_complete_while_others_connect_and_disconnect)
 }
 END_TEST
 
+/* Its memory enters and leaves the device all the time. */
+static int run_and_run(struct harness *harness, void *user)
+{
+	struct npu_connection *connection = harness_connect(harness);
+	struct npu_job *job = job_of(connection, program_copy(64, 1));
+
+	(void)user;
+	for (;;)
+		ASSERT_OUTCOME(run(connection, job), NPU_DONE);
+}
+
+START_TEST(the_table_is_true_while_the_device_changes_hands)
+{
+	struct harness *harness = start();
+	struct npu_connection *observer = harness_connect(harness);
+	pid_t runners[] = {client_start(harness, run_and_run, NULL), client_start(harness, run_and_run, NULL)};
+	unsigned seen[4] = {0};
+
+	for (unsigned round = 0; round < 300 || !seen[NPU_MAP_LIVE] || !seen[NPU_MAP_RESERVED]; round++) {
+		struct table *table = read_table(observer, 0);
+		uint64_t live = 0;
+		for (size_t i = 0; i < table->count; i++) {
+			const struct npu_map *map = &table->maps[i];
+			ck_assert(map->state >= NPU_MAP_RESERVED && map->state <= NPU_MAP_CHANGING);
+			seen[map->state]++;
+			if (map->state != NPU_MAP_LIVE)
+				continue;
+			/* one page of the table is one moment: the device reaches one session's memory */
+			ck_assert(!live || live == map->session);
+			live = map->session;
+		}
+		free(table);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(kill(runners[i], SIGKILL), 0);
+		ck_assert_int_eq(harness_wait(runners[i]), 128 + SIGKILL);
+	}
+	npu_disconnect(observer);
+	harness_stop(harness);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("maps");
@@ -487,6 +529,7 @@ int main(void)
 	tcase_add_test(all, programs_at_another_sessions_addresses_change_nothing);
 	tcase_add_test(all, who_is_not_named_is_refused_and_a_supplementary_group_is_enough);
 	tcase_add_test(all, pages_are_complete_while_others_connect_and_disconnect);
+	tcase_add_test(all, the_table_is_true_while_the_device_changes_hands);
 	suite_add_tcase(suite, all);
 	return suite_main(suite);
 }

@@ -127,18 +127,28 @@ static const char *const bad[][2] = {
     {"{" DEVICES ", \"quirks\": {\"reset_keeps_gm\": 2}}", "quirks.reset_keeps_gm: "},
 };
 
+/* Every byte, padding too. */
+static bool is_filled(const void *memory, size_t bytes, uint8_t with)
+{
+	const uint8_t *at = memory;
+
+	for (size_t i = 0; i < bytes; i++)
+		if (at[i] != with)
+			return false;
+	return true;
+}
+
 START_TEST(every_error_names_its_path_and_changes_nothing)
 {
-	struct config config, before;
+	struct config config;
 	struct config_errors errors;
 
 	memset(&config, 0x5a, sizeof(config));
-	memcpy(&before, &config, sizeof(config));
 	ck_assert_int_eq(parse(bad[_i][0], &config, &errors), -EINVAL);
 	ck_assert_msg(strncmp(errors.text, bad[_i][1], strlen(bad[_i][1])) == 0, "%s\nis not\n%s", errors.text,
 		      bad[_i][1]);
 	ck_assert_uint_ge(errors.count, 1);
-	ck_assert_int_eq(memcmp(&config, &before, sizeof(config)), 0);
+	ck_assert(is_filled(&config, sizeof(config), 0x5a));
 }
 END_TEST
 

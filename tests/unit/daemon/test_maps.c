@@ -226,7 +226,7 @@ END_TEST
 static void fill(struct session *session, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		make_buffer(session, 4096 * (1 + i % 3), i % 2);
+		make_buffer(session, 4096ull * (1 + i % 3), i % 2);
 }
 
 START_TEST(pages_are_complete_and_in_order_at_every_size)
@@ -303,7 +303,7 @@ START_TEST(what_stays_is_told_once_while_others_come_and_go)
 		if (moving)
 			buffer_release(moving);
 		device_pump(world.device);
-		moving = make_buffer(stay[table->pages % 2 * 2], 4096, false);
+		moving = make_buffer(stay[table->pages % 2 ? 2 : 0], 4096, false);
 		if (table->pages == 3)
 			session_close(stay[1]); /* in the middle of what is being told */
 		world_work(&world);

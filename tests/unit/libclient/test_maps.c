@@ -3,8 +3,8 @@
  */
 #include "tests/unit/libclient/session.h"
 
-#define SESSIONS 20u
-#define MAPS_EACH 100u
+#define SESSIONS 20ul
+#define MAPS_EACH 100ul
 
 /* Session k has MAPS_EACH mappings from k << 32 on; a page has up to `page_maps` of one session. */
 static void answer_page(struct fake *daemon, Npud__Reply *reply, uint64_t session, uint64_t from_iova,
@@ -20,7 +20,7 @@ static void answer_page(struct fake *daemon, Npud__Reply *reply, uint64_t sessio
 	part.device_name = name;
 	part.uid = 1000 + (uint32_t)session;
 	part.map_count = MAPS_EACH;
-	part.map_bytes = MAPS_EACH * 4096ull;
+	part.map_bytes = MAPS_EACH * 4096;
 	for (; part.n_maps < page_maps && first + part.n_maps < MAPS_EACH; part.n_maps++) {
 		npud__map__init(&entries[part.n_maps]);
 		entries[part.n_maps].iova = base + (first + part.n_maps) * 4096;
@@ -123,7 +123,7 @@ START_TEST(pages_become_one_table)
 		ck_assert_str_eq(session.device_name, "npu0");
 		ck_assert_uint_eq(session.map_count, MAPS_EACH);
 	}
-	for (size_t i = 0; i < SESSIONS * (size_t)MAPS_EACH; i++) {
+	for (size_t i = 0; i < SESSIONS * MAPS_EACH; i++) {
 		ck_assert_int_eq(npu_maps_entry(maps, i, &map), 0);
 		ck_assert_uint_eq(map.session, i / MAPS_EACH + 1);
 		ck_assert_uint_eq(map.iova, (map.session << 32) + i % MAPS_EACH * 4096);
