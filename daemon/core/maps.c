@@ -13,30 +13,61 @@
 
 /* ------------------------------------------------------------------ what there is */
 
-typedef void (*mapping_fn)(void *user, const struct mapping *mapping, enum map_kind kind);
+typedef void (*entry_fn)(void *user, const struct map_entry *entry);
+
+static enum map_state state_of(const struct session *session, const struct mapping *mapping)
+{
+	const struct device *device = session->device;
+
+	/* What may be mapped is the worker's while it has the device: not even to be looked at. */
+	if (device->busy && device_holds(device, session))
+		return MAP_STATE_CHANGING;
+	/* A table that the device does not use reaches nothing. */
+	if (device->tables && device->attached != session)
+		return MAP_STATE_RESERVED;
+	return mapping->live ? MAP_STATE_LIVE : MAP_STATE_RESERVED;
+}
+
+static struct map_entry entry_of(const struct mapping *mapping, enum map_kind kind, enum map_state state)
+{
+	return (struct map_entry){.iova = mapping->iova,
+				  .bytes = mapping->bytes,
+				  .readable = (mapping->prot & VFIO_READ) != 0,
+				  .writable = (mapping->prot & VFIO_WRITE) != 0,
+				  .kind = kind,
+				  .state = state};
+}
+
+/* Pieces side by side in the same state are told as one. */
+static void each_piece(const struct session *session, entry_fn visit, void *user)
+{
+	const struct mapping *pieces = session->space.pieces;
+
+	for (uint32_t i = 0, end; pieces && i < ARENA_PIECES; i = end) {
+		struct map_entry entry = entry_of(&pieces[i], MAP_KIND_ARENA, state_of(session, &pieces[i]));
+		for (end = i + 1; end < ARENA_PIECES && state_of(session, &pieces[end]) == entry.state; end++)
+			entry.bytes += pieces[end].bytes;
+		visit(user, &entry);
+	}
+}
 
 /* In no order. */
-static void each_mapping(const struct session *session, mapping_fn visit, void *user)
+static void each_entry(const struct session *session, entry_fn visit, void *user)
 {
 	/* While it is reaped, the worker returns the arena; nothing else is left by then. */
 	if (session->reaping)
 		return;
-	if (session->space.arena.fd >= 0)
-		visit(user, &session->space.arena, MAP_KIND_ARENA);
+	each_piece(session, visit, user);
 	list_each (node, next, &session->buffers) {
 		const struct buffer *buffer = list_entry(node, struct buffer, link);
-		/* The address of a reaped one may be another's by now. */
-		if (!buffer->reaped)
-			visit(user, &buffer->map, MAP_KIND_BUFFER);
+		/* The address of a reaped one may be another's by now; one that is released may be with the worker. */
+		if (buffer->reaped)
+			continue;
+		struct map_entry entry = entry_of(
+		    &buffer->map, MAP_KIND_BUFFER,
+		    buffer->released && session->device->tables ? MAP_STATE_CHANGING : state_of(session, &buffer->map));
+		visit(user, &entry);
 	}
-}
-
-static enum map_state state_of(const struct session *session, const struct mapping *mapping)
-{
-	/* What may be mapped is the worker's while it has the device: not even to be looked at. */
-	if (session->device->busy && device_holds(session->device, session))
-		return MAP_STATE_CHANGING;
-	return mapping->live ? MAP_STATE_LIVE : MAP_STATE_RESERVED;
 }
 
 /* The session with the smallest number that is not below `id`. */
@@ -56,7 +87,6 @@ static const struct session *session_from(const struct host *host, uint64_t id)
 
 /* The mappings with the smallest addresses from `from` on, as many as there is room for. */
 struct pick {
-	const struct session *session;
 	struct map_session *totals;
 	struct map_entry *entries;
 	uint64_t from;
@@ -65,26 +95,25 @@ struct pick {
 	bool more;
 };
 
-static void add_totals(struct map_session *totals, const struct mapping *mapping, enum map_state state)
+static void add_totals(struct map_session *totals, const struct map_entry *entry)
 {
 	totals->count++;
-	totals->bytes += mapping->bytes;
-	if (state == MAP_STATE_LIVE) {
+	totals->bytes += entry->bytes;
+	if (entry->state == MAP_STATE_LIVE) {
 		totals->live_count++;
-		totals->live_bytes += mapping->bytes;
+		totals->live_bytes += entry->bytes;
 	}
 }
 
-static void pick_mapping(void *user, const struct mapping *mapping, enum map_kind kind)
+static void pick_entry(void *user, const struct map_entry *entry)
 {
 	struct pick *pick = user;
-	enum map_state state = state_of(pick->session, mapping);
 	uint32_t at = pick->count;
 
-	add_totals(pick->totals, mapping, state);
-	if (mapping->iova.v < pick->from)
+	add_totals(pick->totals, entry);
+	if (entry->iova.v < pick->from)
 		return;
-	while (at > 0 && pick->entries[at - 1].iova.v > mapping->iova.v)
+	while (at > 0 && pick->entries[at - 1].iova.v > entry->iova.v)
 		at--;
 	if (pick->count < pick->room)
 		pick->count++;
@@ -93,20 +122,14 @@ static void pick_mapping(void *user, const struct mapping *mapping, enum map_kin
 	if (at == pick->room)
 		return;
 	memmove(&pick->entries[at + 1], &pick->entries[at], (pick->count - 1 - at) * sizeof(*pick->entries));
-	pick->entries[at] = (struct map_entry){.iova = mapping->iova,
-					       .bytes = mapping->bytes,
-					       .readable = (mapping->prot & VFIO_READ) != 0,
-					       .writable = (mapping->prot & VFIO_WRITE) != 0,
-					       .kind = kind,
-					       .state = state};
+	pick->entries[at] = *entry;
 }
 
 /* True if mappings of the session did not fit. */
 static bool add_session(struct maps_page *page, const struct session *session, uint64_t from)
 {
 	struct map_session *entry = &page->sessions[page->session_count++];
-	struct pick pick = {.session = session,
-			    .totals = entry,
+	struct pick pick = {.totals = entry,
 			    .entries = &page->entries[page->entry_count],
 			    .from = from,
 			    .room = NPUD_MAX_MAPS_PER_FRAME - page->entry_count};
@@ -118,7 +141,7 @@ static bool add_session(struct maps_page *page, const struct session *session, u
 				      .slot = session->space.slot,
 				      .closing = session->closing,
 				      .first = page->entry_count};
-	each_mapping(session, pick_mapping, &pick);
+	each_entry(session, pick_entry, &pick);
 	entry->on_page = pick.count;
 	page->entry_count += pick.count;
 	return pick.more;

@@ -135,7 +135,7 @@ static struct scene scene_start(void)
 	ASSERT_OUTCOME(run(scene.victim, scene.job), NPU_DONE);
 	scene.hostile = raw_open(scene.harness);
 	scene.before = read_table(scene.observer, scene.session);
-	ck_assert_uint_eq(scene.before->count, 4); /* arena, weights, tensors, the shared memory */
+	ck_assert_uint_eq(scene.before->count, 5); /* arena (live and not), weights, tensors, the shared memory */
 	ck_assert_uint_eq(scene.before->session.live_count, 3);
 	return scene;
 }

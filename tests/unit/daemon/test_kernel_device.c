@@ -391,7 +391,7 @@ START_TEST(a_device_without_such_events_opens_too)
 	vfio_close(device);
 	fake_start(false);
 	device = fake_device_open(VFIO_IOMMU_AUTO);
-	ck_assert_int_eq(device->life_fd, -1);
+	ck_assert_int_ge(device->life_fd, 0); /* the kernel's news */
 	ck_assert_int_eq(device->ops->life(device), VFIO_LIFE_OK);
 	vfio_close(device);
 	fake_end();
