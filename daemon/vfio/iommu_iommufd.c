@@ -60,6 +60,8 @@ static void ioas_promise(struct vfio_kernel *kernel, uint32_t id)
 			usable[allow.num_iovas++] = (struct iommu_iova_range){next, hole->first - 1};
 		next = hole->first + hole->bytes;
 	}
+	if (next != UINT64_MAX)
+		usable[allow.num_iovas++] = (struct iommu_iova_range){next, UINT64_MAX};
 	if (kernel->base.reserved_count > 0)
 		(void)kernel_ioctl(kernel->iommufd, IOMMU_IOAS_ALLOW_IOVAS, &allow);
 }
