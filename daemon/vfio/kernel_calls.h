@@ -30,6 +30,7 @@ struct kernel_calls {
 	int (*flock)(int fd, int operation);
 	int (*eventfd)(unsigned initial, int flags);
 	int (*epoll_create1)(int flags);
+	int (*uevent_open)(void); /* a negative errno, as uevent.h has it */
 	int (*epoll_ctl)(int epoll, int operation, int fd, struct epoll_event *event);
 	int (*getrlimit)(int resource, struct rlimit *out);
 	void (*pause_ns)(uint64_t ns);
