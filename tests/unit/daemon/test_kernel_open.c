@@ -42,7 +42,7 @@ START_TEST(iommufd_comes_first_and_nothing_has_to_be_explained)
 	ck_assert_uint_eq(device->page_bytes, FAKE_PAGE);
 	ck_assert_uint_eq(device->mappings, 0);
 	ck_assert_int_ge(device->irq_fd, 0);
-	ck_assert_int_eq(device->life_fd >= 0, _i); /* a platform bus reports nothing */
+	ck_assert_int_ge(device->life_fd, 0);
 	vfio_close(device);
 	fake_end();
 }
