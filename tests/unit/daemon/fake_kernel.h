@@ -504,12 +504,6 @@ static inline int fake_eventfd(unsigned initial, int flags)
 	return fake_fails("eventfd") ? -1 : eventfd(initial, flags);
 }
 
-/* Nobody sends news here. */
-static inline int fake_uevent_open(void)
-{
-	return fake_fails("uevent_open") ? -errno : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
 static inline int fake_epoll_create1(int flags)
 {
 	return fake_fails("epoll_create1") ? -1 : epoll_create1(flags);
@@ -570,7 +564,6 @@ static const struct kernel_calls fake_calls = {
     .fcntl = fake_fcntl,
     .flock = fake_flock,
     .eventfd = fake_eventfd,
-    .uevent_open = fake_uevent_open,
     .epoll_create1 = fake_epoll_create1,
     .epoll_ctl = fake_epoll_ctl,
     .getrlimit = fake_getrlimit,
