@@ -30,7 +30,7 @@ manual_prototypes()
 }
 compare "libnpu(3) has every public function as npu.h declares it" <(prototypes | sort) <(manual_prototypes | sort)
 check "npu.h was read" test "$(prototypes | wc -l)" -gt 20
-for name in $(sed -n '/^enum npu_outcome/,/^}/s/^\tNPU_\([A-Z_]*\) =.*/NPU_\1/p' "$header") NPU_SOCKET; do
+for name in $(sed -n '/^enum npu_outcome/,/^}/s/^\tNPU_\([A-Z_]*\) =.*/NPU_\1/p' "$header") NPU_SOCKET NPU_HUGE_PAGES; do
 	check "libnpu(3) explains $name" grep -q "$name" "$man/libnpu.3"
 done
 
@@ -61,6 +61,7 @@ program npuctl.1 tools/main.c tools/cmd_*.c
 keys_of()
 {
 	grep -oE '(\{|(UINT|CHOICE|OBJECT|BOOLEAN)\()"[a-z_]+",' daemon/config.c | grep -oE '"[a-z_]+"' | tr -d '"'
+	grep -oE 'X\([A-Z_]+, "[a-z_]+"\)' daemon/policy/rights.h | grep -oE '"[a-z_]+"' | tr -d '"'
 	echo devices
 }
 choices_of() { tr '\n' ' ' <daemon/config.c | grep -oE 'static const struct choice [^;]*;' | grep -oE '\{"[a-z-]+", ' | grep -oE '[a-z-]+' | sort -u; }

@@ -213,7 +213,8 @@ static void device_make(struct rig *rig)
 
 static void rig_open(struct rig *rig)
 {
-	const struct session_identity identity = {.uid = getuid(), .gid = getgid(), .pid = getpid()};
+	const struct session_identity identity = {
+	    .uid = getuid(), .gid = getgid(), .pid = getpid(), .rights = RIGHTS_ALL};
 	struct server_options settings = {.path = "fuzz",
 					  .group = "",
 					  .listen_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),

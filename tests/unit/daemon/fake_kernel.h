@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 
 #include "daemon/vfio/kernel_calls.h"
 #include "daemon/vfio/vfio.h"
@@ -56,6 +57,8 @@ struct fake_kernel {
 	const char *failed; /* name of the call that failed */
 	const char *status; /* of /proc/self/status */
 	unsigned touches; /* calls that reach the device or its IOMMU */
+	int news; /* our end of the device's, -1 = nobody listens */
+	int news_fd;
 };
 
 static struct fake_kernel fake;
@@ -154,6 +157,10 @@ static inline int fake_close(int fd)
 	fake.fds[fd] = FAKE_NOTHING;
 	int rc = close(fd);
 	ck_assert_int_eq(rc, 0);
+	if (fake.news >= 0 && fd == fake.news_fd) {
+		close(fake.news);
+		fake.news = -1;
+	}
 	/* A second opener of the character device, who never bound it, ends nothing. */
 	if (kind != FAKE_NOTHING && !(kind == FAKE_CDEV && (fake_is_open(FAKE_CDEV) || !fake.bound)))
 		fake_ended(kind);
@@ -516,6 +523,25 @@ static inline int fake_getrlimit(int resource, struct rlimit *out)
 	return 0;
 }
 
+/* The kernel's news of devices: messages, and readable when there is one. */
+static inline int fake_uevent_open(void)
+{
+	int ends[2];
+
+	if (fake_fails("uevent_open"))
+		return -errno;
+	ck_assert_int_eq(fake.news, -1);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	fake.news_fd = ends[0];
+	fake.news = ends[1];
+	return ends[0];
+}
+
+static inline void fake_announce(const char *message)
+{
+	ck_assert_int_eq(send(fake.news, message, strlen(message) + 1, 0), (ssize_t)strlen(message) + 1);
+}
+
 static inline void fake_pause(uint64_t ns)
 {
 	ck_assert_uint_le(ns, 100000000u);
@@ -541,6 +567,7 @@ static const struct kernel_calls fake_calls = {
     .epoll_create1 = fake_epoll_create1,
     .epoll_ctl = fake_epoll_ctl,
     .getrlimit = fake_getrlimit,
+    .uevent_open = fake_uevent_open,
     .pause_ns = fake_pause,
 };
 
@@ -560,7 +587,8 @@ static inline void fake_start(bool pci)
 				    .region_bytes = FAKE_REGION_BYTES,
 				    .config = {0x1f6e, 0x1234},
 				    .hot_group = 7,
-				    .fail_errno = EIO};
+				    .fail_errno = EIO,
+				    .news = -1};
 	fake_iommu = (struct fake_iommu){.limit = 1ull << 40,
 					 .max_entries = 65535,
 					 .page = FAKE_PAGE,
@@ -608,6 +636,7 @@ static inline void fake_nothing_left(void)
 	ck_assert_uint_eq(fake_iommu.vma_count, 0);
 	ck_assert_uint_eq(fake_iommu.pinned, 0);
 	ck_assert(!fake.bound && !fake.container_set && !fake.iommu_set);
+	ck_assert_int_eq(fake.news, -1);
 	for (int i = 0; i < FAKE_TABLES; i++)
 		ck_assert(!fake_iommu.tables[i].live && fake_iommu.tables[i].count == 0);
 	for (int i = 0; i < FAKE_IRQS; i++)

@@ -389,8 +389,41 @@ START_TEST(a_device_without_such_events_opens_too)
 	device = fake_device_open(VFIO_IOMMU_AUTO);
 	ck_assert_int_eq(device->ops->life(device), VFIO_LIFE_OK);
 	vfio_close(device);
+	fake_end();
+}
+END_TEST
+
+START_TEST(a_platform_device_is_released_by_the_kernels_news)
+{
+	struct vfio_device *device;
+
 	fake_start(false);
-	device = fake_device_open(VFIO_IOMMU_AUTO);
+	device = fake_device_open(kind_of(_i));
+	ck_assert_int_eq(device->ops->life(device), VFIO_LIFE_OK);
+	fake_announce("remove@/devices/platform/20000000.npu/vfio-dev/vfio4");
+	ck_assert_int_eq(device->ops->life(device), VFIO_LIFE_OK);
+	ck_assert(!fake_readable(device->life_fd));
+	fake_announce("remove@/devices/platform/" HOST_PLATFORM "/vfio-dev/vfio3");
+	ck_assert(fake_readable(device->life_fd));
+	ck_assert_int_eq(device->ops->life(device), VFIO_LIFE_RELEASE);
+	ck_assert_int_eq(device->ops->life(device), VFIO_LIFE_RELEASE);
+	vfio_close(device);
+	fake_end();
+}
+END_TEST
+
+/* The last call of an open is the one for news. */
+START_TEST(a_platform_device_opens_without_news)
+{
+	struct vfio_device *device;
+
+	fake_start(false);
+	device = fake_device_open(kind_of(_i));
+	fake.fail_at = fake.calls;
+	vfio_close(device);
+	fake.calls = 0;
+	device = fake_device_open(kind_of(_i));
+	ck_assert_str_eq(fake.failed, "uevent_open");
 	ck_assert_int_eq(device->life_fd, -1);
 	ck_assert_int_eq(device->ops->life(device), VFIO_LIFE_OK);
 	vfio_close(device);
@@ -544,6 +577,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, an_error_event_ends_the_device, 0, 2);
 	tcase_add_loop_test(tc, a_release_request_is_remembered_and_does_not_spin, 0, 2);
 	tcase_add_loop_test(tc, a_device_without_such_events_opens_too, 0, 2);
+	tcase_add_loop_test(tc, a_platform_device_is_released_by_the_kernels_news, 0, 2);
+	tcase_add_loop_test(tc, a_platform_device_opens_without_news, 0, 2);
 	tcase_add_loop_test(tc, memory_and_bus_mastering_are_on_after_open_and_after_reset, 0, 2);
 	tcase_add_test(tc, maps_and_the_interrupt_survive_a_reset);
 	tcase_add_loop_test(tc, a_lock_is_waited_for_a_bounded_number_of_times, 0, 4);

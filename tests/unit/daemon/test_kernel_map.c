@@ -509,7 +509,9 @@ START_TEST(an_attached_space_is_not_freed_and_another_goes_with_its_maps)
 	ck_assert_int_eq(map(device, space, memory, 0, 0, 64 * MEBI, RW), 0);
 	ck_assert_int_eq(map(device, space, memory, 0, 0x10000000, 0x1000, RW), 0);
 	ck_assert_int_eq(device->ops->attach(device, space), 0);
+	unsigned touches = fake.touches;
 	ck_assert_int_eq(device->ops->space_free(device, space), -EBUSY);
+	ck_assert_uint_eq(fake.touches, touches);
 	ck_assert_uint_eq(device->mappings, 2);
 	ck_assert_int_eq(device->ops->attach(device, NULL), 0);
 	ck_assert_int_eq(device->ops->space_free(device, space), 0);

@@ -42,7 +42,7 @@ START_TEST(iommufd_comes_first_and_nothing_has_to_be_explained)
 	ck_assert_uint_eq(device->page_bytes, FAKE_PAGE);
 	ck_assert_uint_eq(device->mappings, 0);
 	ck_assert_int_ge(device->irq_fd, 0);
-	ck_assert_int_eq(device->life_fd >= 0, _i); /* a platform bus reports nothing */
+	ck_assert_int_ge(device->life_fd, 0);
 	vfio_close(device);
 	fake_end();
 }
@@ -226,6 +226,7 @@ START_TEST(a_second_opener_is_told_that_the_device_is_busy)
 	ck_assert_int_eq(open_as(kinds[_i % 3], &second), -EBUSY);
 	ck_assert_ptr_nonnull(strstr(why, "another process"));
 	ck_assert_ptr_nonnull(strstr(why, "EBUSY"));
+	ck_assert(_i % 3 != 2 || !strstr(why, "type1")); /* who is asked once need not be asked twice */
 	ck_assert_ptr_null(second);
 	/* and did not disturb the first */
 	uint32_t value;
