@@ -38,8 +38,23 @@ CPPFLAGS += -DNPUD_VERSION='"$(VERSION)"'
 Q := $(if $(VERBOSE),,@)
 step = $(if $(VERBOSE)$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@printf '  %-4s %s\n' $(1) $(patsubst $(B)/%,%,$@))
 
-pkg_cflags = $(shell pkg-config --cflags $(1))
-pkg_libs = $(shell pkg-config --libs $(1))
+AR := ar
+PKG_CONFIG := pkg-config
+pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
+pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
+
+# CC=aarch64-linux-gnu-gcc: for arm64, against libraries that are unpacked into the cache.
+ifeq ($(notdir $(CC)),aarch64-linux-gnu-gcc)
+ARM64_ROOT := $(shell tests/vm/arm64_root.sh)
+ifeq ($(ARM64_ROOT),)
+$(error there are no arm64 libraries)
+endif
+ARM64_LIB := $(ARM64_ROOT)/usr/lib/aarch64-linux-gnu
+AR := aarch64-linux-gnu-ar
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(ARM64_ROOT) PKG_CONFIG_LIBDIR=$(ARM64_LIB)/pkgconfig pkg-config
+CPPFLAGS += --sysroot=$(ARM64_ROOT)
+LDFLAGS += --sysroot=$(ARM64_ROOT)
+endif
 
 # ------------------------------------------------------------------ sources, found by folder
 DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
@@ -97,7 +112,7 @@ $(B)/compiler.a: $(call obj,$(CC_SRC)) $(B)/gen/onnx.pb-c.o
 $(B)/%.a:
 	@rm -f $@
 	$(call step,AR)
-	$(Q)ar rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/npud: $(B)/daemon/main.o $(B)/daemon.a
 	$(call step,LD)
@@ -184,6 +199,24 @@ integration: $(B)/npud $(B)/npu-emu $(VERSIONS) $(INTEGRATION_BIN)
 qemu: $(B)/npu-emu
 	@tests/vm/qemu_root.sh >/dev/null
 	@NPU_EMU=$(abspath $(B))/npu-emu tests/run.sh qemu tests/integration/qemu_attach.sh
+
+# ------------------------------------------------------------------ guests: a kernel's own VFIO in front of npu-emu
+# CC=aarch64-linux-gnu-gcc makes the same programs for arm64.
+$(B)/tests/vm/raw_npu: $(B)/tests/vm/raw_npu.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $<
+# Tests that run inside a guest: integration tests of the same harness, and those of the kernel's VFIO itself.
+GUEST_SRC := $(wildcard tests/vm/guest/test_*.c)
+GUEST_BIN := $(patsubst %.c,$(B)/%,$(GUEST_SRC))
+GUEST_PARTS := $(call obj,$(filter-out $(GUEST_SRC),$(wildcard tests/vm/guest/*.c)))
+$(GUEST_BIN): %: %.o $(GUEST_PARTS) $(INTEGRATION_PARTS) $(B)/libclient.a
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+.PHONY: guest-programs vm-kernels vm
+guest-programs: $(B)/npud $(B)/npuctl $(LIBRARY) $(B)/tests/vm/raw_npu $(GUEST_BIN) $(INTEGRATION_BIN)
+## make vm-kernels    kernels for guests: from VM_KERNELS, from the cache, or built once from Debian's source
+vm-kernels:
+	@tests/vm/kernels.sh
 
 # ------------------------------------------------------------------ what people run
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))

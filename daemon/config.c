@@ -75,7 +75,9 @@ static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
 					   {"debug", LOG_LEVEL_DEBUG},
 					   {NULL, 0}};
 static const struct choice log_formats[] = {{"kv", LOG_FORMAT_KV}, {"json", LOG_FORMAT_JSON}, {NULL, 0}};
-static const struct choice transports[] = {{"vfio-user", TRANSPORT_VFIO_USER}, {NULL, 0}};
+static const struct choice transports[] = {{"vfio-user", TRANSPORT_VFIO_USER}, {"vfio", TRANSPORT_VFIO}, {NULL, 0}};
+static const struct choice iommus[] = {
+    {"auto", VFIO_IOMMU_AUTO}, {"iommufd", VFIO_IOMMU_IOMMUFD}, {"type1", VFIO_IOMMU_TYPE1}, {NULL, 0}};
 static const struct choice scrubs[] = {{"reset", SCRUB_RESET}, {"gm", SCRUB_GM}, {"none", SCRUB_NONE}, {NULL, 0}};
 
 static const struct key socket_keys[] = {
@@ -88,7 +90,9 @@ static const struct key log_keys[] = {CHOICE("level", struct config, log.level, 
 static const struct key device_keys[] = {
     {"name", KIND_STRING, offsetof(struct config_device, name), 1, CONFIG_NAME_BYTES, NULL, NULL, true},
     CHOICE("transport", struct config_device, transport, transports),
-    {"path", KIND_PATH, offsetof(struct config_device, path), 1, CONFIG_PATH_BYTES, NULL, NULL, true},
+    {"path", KIND_PATH, offsetof(struct config_device, path), 1, CONFIG_PATH_BYTES, NULL, NULL, false},
+    {"address", KIND_STRING, offsetof(struct config_device, address), 1, CONFIG_NAME_BYTES, NULL, NULL, false},
+    CHOICE("iommu", struct config_device, iommu, iommus),
     UINT("deadline_ms", struct config_device, deadline_ms, 1, 600000),
     END};
 static const struct key scheduler_keys[] = {
@@ -320,20 +324,54 @@ static void parse_object(const json_t *object, const struct key *keys, const cha
 
 /* ------------------------------------------------------------------ the whole */
 
-static void check_devices(const struct config *config, struct config_errors *errors)
+static void check_unlike(const char *name, const char *a, const char *b, uint32_t i, uint32_t j,
+			 struct config_errors *errors)
 {
 	char path[32];
 
+	if (a[0] && strcmp(a, b) == 0 && snprintf(path, sizeof(path), "devices[%u].%s", i, name) > 0)
+		complain(errors, path, "devices[%u] has the same %s", j, name);
+}
+
+/* An address becomes part of paths: a name of a directory, not a way to another. */
+static bool is_bus_name(const char *address)
+{
+	return strspn(address, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:.,@_-") ==
+		   strlen(address) &&
+	       address[0] != '.';
+}
+
+/* What a transport needs, and what has no meaning for it. */
+static void check_place(const struct config_device *device, uint32_t i, struct config_errors *errors)
+{
+	bool kernel = device->transport == TRANSPORT_VFIO;
+	char path[32], address[32];
+
+	if (snprintf(path, sizeof(path), "devices[%u].path", i) < 0 ||
+	    snprintf(address, sizeof(address), "devices[%u].address", i) < 0)
+		return;
+	if (!kernel && !device->path[0])
+		complain(errors, path, "missing: transport \"vfio-user\" needs the socket of the server");
+	if (!kernel && device->address[0])
+		complain(errors, address, "has no meaning with transport \"vfio-user\"");
+	if (kernel && !device->address[0])
+		complain(errors, address, "missing: transport \"vfio\" needs an address such as \"0000:01:00.0\"");
+	if (kernel && device->path[0])
+		complain(errors, path, "has no meaning with transport \"vfio\"");
+	if (device->address[0] && !is_bus_name(device->address))
+		complain(errors, address, "is not the name of a device on a bus, such as \"0000:01:00.0\"");
+}
+
+static void check_devices(const struct config *config, struct config_errors *errors)
+{
 	for (uint32_t i = 0; i < config->device_count; i++) {
+		const struct config_device *a = &config->devices[i];
+		check_place(a, i, errors);
 		for (uint32_t j = 0; j < i; j++) {
-			const struct config_device *a = &config->devices[i];
 			const struct config_device *b = &config->devices[j];
-			if (a->name[0] && strcmp(a->name, b->name) == 0 &&
-			    snprintf(path, sizeof(path), "devices[%u].name", i) > 0)
-				complain(errors, path, "devices[%u] has the same name", j);
-			if (a->path[0] && strcmp(a->path, b->path) == 0 &&
-			    snprintf(path, sizeof(path), "devices[%u].path", i) > 0)
-				complain(errors, path, "devices[%u] has the same path", j);
+			check_unlike("name", a->name, b->name, i, j, errors);
+			check_unlike("path", a->path, b->path, i, j, errors);
+			check_unlike("address", a->address, b->address, i, j, errors);
 		}
 	}
 }

@@ -12,13 +12,15 @@
 #define CONFIG_PATH_BYTES 108 /* of a Unix socket address */
 #define CONFIG_NAME_BYTES 64
 
-enum config_transport { TRANSPORT_VFIO_USER = 0 };
+enum config_transport { TRANSPORT_VFIO_USER = 0, TRANSPORT_VFIO };
 
 struct config_device {
 	char name[CONFIG_NAME_BYTES];
 	uint32_t transport;
-	char path[CONFIG_PATH_BYTES];
-	uint64_t deadline_ms;
+	char path[CONFIG_PATH_BYTES]; /* vfio-user: of the socket */
+	uint64_t deadline_ms; /* vfio-user */
+	char address[CONFIG_NAME_BYTES]; /* vfio: as the bus names it */
+	uint32_t iommu; /* vfio: enum vfio_iommu */
 };
 
 struct config_limits {

@@ -15,9 +15,9 @@
 #include "daemon/core/host.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/opener.h"
 #include "daemon/util/clock.h"
 #include "daemon/util/lockfile.h"
-#include "daemon/vfio/vfio.h"
 #include "daemon/wire/server.h"
 
 #define STOP_SECONDS 5
@@ -29,8 +29,8 @@ struct daemon;
 struct unit {
 	struct daemon *daemon;
 	struct device *device;
-	int lock;
-	int irq_fd;
+	struct opener opener;
+	int lock; /* negative: the kernel has one */
 	int life_fd;
 	struct event irq;
 	struct event life;
@@ -91,6 +91,19 @@ static void on_worker(evutil_socket_t fd, short what, void *arg)
 	worker_reap(unit->device->worker);
 }
 
+/* A device that was opened again has other descriptors. */
+static int unit_assign(struct unit *unit)
+{
+	struct event_base *base = unit->daemon->base;
+	const struct vfio_device *vfio = unit->device->vfio;
+
+	unit->life_fd = vfio->life_fd;
+	int error = event_assign(&unit->irq, base, vfio->irq_fd, EV_READ | EV_PERSIST, on_irq, unit);
+	if (unit->life_fd >= 0)
+		error |= event_assign(&unit->life, base, unit->life_fd, EV_READ | EV_PERSIST, on_life, unit);
+	return error;
+}
+
 static void unit_watch(void *user, bool on)
 {
 	struct unit *unit = user;
@@ -99,7 +112,7 @@ static void unit_watch(void *user, bool on)
 		return;
 	unit->watched = on;
 	if (on) {
-		if (event_add(&unit->irq, NULL) < 0)
+		if (unit_assign(unit) < 0 || event_add(&unit->irq, NULL) < 0)
 			log_event(LOG_LEVEL_ERROR, "loop.failed", LOG_STR("what", "interrupt event"));
 		if (unit->life_fd >= 0)
 			(void)event_add(&unit->life, NULL);
@@ -132,11 +145,7 @@ static int unit_start(struct daemon *daemon, struct unit *unit)
 	struct event_base *base = daemon->base;
 
 	unit->daemon = daemon;
-	unit->irq_fd = unit->device->vfio->irq_fd;
-	unit->life_fd = unit->device->vfio->life_fd;
-	int error = event_assign(&unit->irq, base, unit->irq_fd, EV_READ | EV_PERSIST, on_irq, unit);
-	if (unit->life_fd >= 0)
-		error |= event_assign(&unit->life, base, unit->life_fd, EV_READ | EV_PERSIST, on_life, unit);
+	int error = unit_assign(unit);
 	error |= evtimer_assign(&unit->timer, base, on_timer, unit);
 	error |=
 	    event_assign(&unit->worker, base, worker_fd(unit->device->worker), EV_READ | EV_PERSIST, on_worker, unit);
@@ -157,68 +166,76 @@ static void unit_stop(struct unit *unit)
 
 /* ------------------------------------------------------------------ opening devices */
 
-static int open_transport(const struct daemon *daemon, const struct config_device *config, struct device **out,
-			  char *why, size_t why_bytes)
+static int open_source(void *user, struct vfio_device **vfio, struct npu_device **npu, char *why, size_t why_bytes)
 {
-	struct vfio_user_options options = {.deadline_ns = config->deadline_ms * NSEC_PER_MSEC};
-	struct host_options host_options;
+	const struct unit *unit = user;
+
+	return opener_open(&unit->opener, vfio, npu, why, why_bytes);
+}
+
+/* A socket can be served to anybody who connects; a device of the kernel has one owner, the kernel sees to that. */
+static int take_lock(const struct config_device *config)
+{
+	return config->transport == TRANSPORT_VFIO_USER ? lockfile_take(config->path, DEVICE_LOCK) : -ENOLCK;
+}
+
+static int open_unit(struct unit *unit, const struct config_device *config, char *why, size_t why_bytes)
+{
+	const struct device_source source = {open_source, unit};
 	struct vfio_device *vfio;
 	struct npu_device *npu;
 
-	config_host_options(daemon->config, &host_options);
-	int error = vfio_user_open(config->path, &options, &vfio, why, why_bytes);
-	if (error < 0)
-		return error;
-	error = npu_detect(vfio, &host_options.quirks, &npu, why, why_bytes);
-	if (error < 0) {
-		vfio_close(vfio);
-		return error;
-	}
-	error = npu->ops->init(npu);
-	if (error < 0) {
-		if (snprintf(why, why_bytes, "%s: the NPU cannot be initialised: %s", config->path, strerror(-error)) <
-		    0)
-			why[0] = '\0';
-		npu_free(npu);
-		vfio_close(vfio);
-		return error;
-	}
-	return device_new(config->name, vfio, npu, true, out);
+	int error = opener_open(&unit->opener, &vfio, &npu, why, why_bytes);
+	if (error == 0)
+		error = device_new(config->name, vfio, npu, true, &unit->device);
+	if (error == 0)
+		device_set_source(unit->device, &source);
+	return error;
+}
+
+static void log_ready(const struct unit *unit, const char *refused)
+{
+	const struct device *device = unit->device;
+
+	log_event(LOG_LEVEL_INFO, "device.ready", LOG_STR("device", device->name),
+		  LOG_STR("path", opener_place(unit->opener.config)), LOG_STR("transport", device->vfio->ops->name),
+		  LOG_STR("npu", device->identity.name), LOG_U64("cores", device->identity.cores),
+		  LOG_U64("tecs", device->identity.tecs), LOG_U64("gm_bytes", device->identity.gm_bytes),
+		  LOG_STR("refused", refused));
 }
 
 static enum daemon_exit open_device(struct daemon *daemon, uint32_t index)
 {
 	const struct config_device *config = &daemon->config->devices[index];
-	char why[256] = "";
-	struct device *device;
+	struct unit *unit = &daemon->units[daemon->unit_count];
+	struct host_options options;
+	char why[512] = "";
 
-	int lock = lockfile_take(config->path, DEVICE_LOCK);
-	if (lock == -EWOULDBLOCK) {
-		log_event(LOG_LEVEL_ERROR, "device.taken", LOG_U64("index", index), LOG_STR("path", config->path),
-			  LOG_STR("advice", "another npud serves this device; stop it first"));
-		return EXIT_DEVICE_TAKEN;
+	config_host_options(daemon->config, &options);
+	unit->opener = (struct opener){config, options.quirks};
+	unit->lock = take_lock(config);
+	int error = 0;
+	if (unit->lock < 0 && unit->lock != -ENOLCK) {
+		error = unit->lock == -EWOULDBLOCK ? -EBUSY : unit->lock;
+		(void)snprintf(why, sizeof(why), "%s" DEVICE_LOCK ": %s", config->path, strerror(-unit->lock));
 	}
-	int error = lock;
-	if (lock < 0) {
-		if (snprintf(why, sizeof(why), "%s" DEVICE_LOCK ": %s", config->path, strerror(-lock)) < 0)
-			why[0] = '\0';
-	} else {
-		error = open_transport(daemon, config, &device, why, sizeof(why));
+	if (error == 0)
+		error = open_unit(unit, config, why, sizeof(why));
+	if (error == 0) {
+		daemon->unit_count++;
+		log_ready(unit, why);
+		return EXIT_OK;
 	}
-	if (error < 0) {
+	if (unit->lock >= 0)
+		close(unit->lock);
+	if (error == -EBUSY)
+		log_event(LOG_LEVEL_ERROR, "device.taken", LOG_U64("index", index),
+			  LOG_STR("path", opener_place(config)), LOG_STR("reason", why),
+			  LOG_STR("advice", "another process, perhaps an npud, has this device; stop it first"));
+	else
 		log_event(LOG_LEVEL_ERROR, "device.failed", LOG_U64("index", index), LOG_STR("device", config->name),
 			  LOG_STR("reason", why));
-		if (lock >= 0)
-			close(lock);
-		return EXIT_NO_DEVICE;
-	}
-	struct unit *unit = &daemon->units[daemon->unit_count++];
-	unit->device = device;
-	unit->lock = lock;
-	log_event(LOG_LEVEL_INFO, "device.ready", LOG_STR("device", device->name), LOG_STR("path", config->path),
-		  LOG_STR("npu", device->identity.name), LOG_U64("cores", device->identity.cores),
-		  LOG_U64("tecs", device->identity.tecs), LOG_U64("gm_bytes", device->identity.gm_bytes));
-	return EXIT_OK;
+	return error == -EBUSY ? EXIT_DEVICE_TAKEN : EXIT_NO_DEVICE;
 }
 
 static enum daemon_exit open_devices(struct daemon *daemon)
@@ -383,7 +400,8 @@ static void destroy(struct daemon *daemon)
 			unit_stop(&daemon->units[i]);
 		else
 			device_free(daemon->units[i].device);
-		close(daemon->units[i].lock);
+		if (daemon->units[i].lock >= 0)
+			close(daemon->units[i].lock);
 	}
 	host_free(daemon->host);
 	if (daemon->base)

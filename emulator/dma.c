@@ -36,6 +36,7 @@ struct dma {
 	atomic_uint_fast64_t generation;
 	struct dma_files files; /* under table_lock, written */
 	struct dma_channel channel;
+	bool blind; /* the table judges nothing */
 	pthread_mutex_t idle_lock;
 	pthread_cond_t idle; /* a pin was given back while somebody waits */
 	atomic_uint waiters;
@@ -80,6 +81,11 @@ void dma_set_channel(struct dma *dma, const struct dma_channel *channel)
 	(void)pthread_rwlock_wrlock(&dma->table_lock);
 	dma->channel = channel ? *channel : (struct dma_channel){0};
 	(void)pthread_rwlock_unlock(&dma->table_lock);
+}
+
+void dma_set_blind(struct dma *dma)
+{
+	dma->blind = true;
 }
 
 void dma_kick(struct dma *dma)
@@ -139,7 +145,7 @@ static int dma_insert(struct dma *dma, struct dma_map *map, int fd, uint64_t off
 	if (dma->count >= DMA_MAX_MAPS)
 		return -ENOSPC;
 	int err = dma_reserve(dma);
-	if (!err && fd >= 0)
+	if (!err && fd >= 0 && !dma->blind)
 		err = dma_file_get(&dma->files, fd, offset, map->bytes, map->access & DMA_ACCESS_WRITE, &map->file,
 				   &map->data);
 	if (err)
@@ -288,6 +294,10 @@ static bool dma_covered(const struct dma *dma, uint64_t address, uint64_t bytes,
 
 	if (bytes == 0 || address + (bytes - 1) < address)
 		return false;
+	if (dma->blind) {
+		*direct = false;
+		return true;
+	}
 	for (; bytes; i++) {
 		const struct dma_map *map = i < dma->count ? dma->map[i] : NULL;
 
@@ -365,12 +375,13 @@ static int64_t dma_copy_step(struct dma *dma, uint64_t address, uint8_t *data, u
 	struct dma_map *map = dma_find(dma, address);
 	struct dma_channel channel = dma->channel;
 
-	if (!map || !(map->access & access)) {
+	if (!dma->blind && (!map || !(map->access & access))) {
 		(void)pthread_rwlock_unlock(&dma->table_lock);
 		return -EFAULT;
 	}
-	uint64_t here = map->bytes - (address - map->address);
-	bool direct = map->file != NULL;
+	/* What is not in the table is asked for by the page: the other side may know one and not the next. */
+	uint64_t here = map ? map->bytes - (address - map->address) : DMA_PAGE_BYTES - address % DMA_PAGE_BYTES;
+	bool direct = map && map->file;
 	(void)pthread_rwlock_unlock(&dma->table_lock);
 
 	here = here < bytes ? here : bytes;

@@ -32,6 +32,11 @@ struct dma_channel {
 struct dma *dma_new(void);
 void dma_free(struct dma *dma);
 void dma_set_channel(struct dma *dma, const struct dma_channel *channel);
+/*
+ * Like hardware that knows no table: every access goes through the channel, mapped or not, and the other side is the
+ * judge. Before the first mapping.
+ */
+void dma_set_blind(struct dma *dma);
 void dma_kick(struct dma *dma);
 
 /* fd -1: reachable by the channel only. The fd stays the caller's. -EEXIST overlap, -ENOSPC too many, -EINVAL, -EACCES

@@ -20,6 +20,7 @@ struct emu_options {
 	const char *stats;
 	const char *trace;
 	bool msix;
+	bool blind_dma;
 };
 
 struct emu {
@@ -37,6 +38,7 @@ static void emu_usage(FILE *out)
 		    "  --gm MIB             global memory: 1, 2, 4 (default), 8, 16, 32 or 64\n"
 		    "  --threads N          host threads, default one per processor\n"
 		    "  --no-msix            INTx only\n"
+		    "  --blind-dma          send every DMA access to the client, mapped or not, and let it judge\n"
 		    "  --time MODE          fixed=NS, computed or virtual; default: as fast as possible\n"
 		    "  --reset-keeps-gm     soft reset leaves global memory alone\n"
 		    "  --stats FILE         counters as JSON, on exit and on SIGUSR1\n"
@@ -112,6 +114,9 @@ static int emu_option(int option, const char *value, struct emu_options *options
 	case 'n':
 		options->msix = false;
 		return 0;
+	case 'b':
+		options->blind_dma = true;
+		return 0;
 	case 'k':
 		options->device.reset_keeps_gm = true;
 		return 0;
@@ -129,6 +134,7 @@ static int emu_parse(int argc, char **argv, struct emu_options *options)
 					      {"gm", required_argument, NULL, 'g'},
 					      {"threads", required_argument, NULL, 't'},
 					      {"no-msix", no_argument, NULL, 'n'},
+					      {"blind-dma", no_argument, NULL, 'b'},
 					      {"time", required_argument, NULL, 'T'},
 					      {"reset-keeps-gm", no_argument, NULL, 'k'},
 					      {"stats", required_argument, NULL, 'S'},
@@ -193,6 +199,8 @@ static int emu_serve(const struct emu_options *options, struct dma *dma, int sig
 
 	if (err)
 		return err;
+	if (options->blind_dma)
+		dma_set_blind(dma);
 	err = pci_init(&pci, options->msix);
 	if (!err) {
 		err = vfu_init(&vfu, options->socket, emu.device, &pci, dma);

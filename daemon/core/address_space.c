@@ -4,37 +4,89 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "daemon/util/cleanup.h"
-#include "daemon/vfio/vfio.h"
 
 _Static_assert((ARENA_HOLDS + 1) * ZY_TCB_BYTES <= ARENA_PAGE, "code and hold TCBs share page 0");
 _Static_assert(ARENA_OFFSET + ARENA_BYTES <= SPACE_CLIENT_OFFSET, "the arena lies below the buffers");
 
-int address_space_init(struct address_space *space, uint32_t slot)
+/* Less than this is no room for a graph. */
+#define SPACE_LEAST_BYTES (64ull << 20)
+
+static bool ranges_meet(struct iova_range a, struct iova_range b)
+{
+	return a.bytes && b.bytes && a.first <= b.first + (b.bytes - 1) && b.first <= a.first + (a.bytes - 1);
+}
+
+static int new_iovas(uint32_t slot, const struct iova_range *reserved, size_t count, struct iova_space **out)
 {
 	struct iova_range window = iova_slot_window(slot);
-	struct iova_range daemon_part = {window.first, SPACE_CLIENT_OFFSET};
+	struct iova_range arena = {window.first + ARENA_OFFSET, ARENA_BYTES};
+	struct iova_range holes[VFIO_MAX_RESERVED + 1] = {{window.first, SPACE_CLIENT_OFFSET}};
 
+	if (count > VFIO_MAX_RESERVED)
+		return -EINVAL;
+	for (size_t i = 0; i < count; i++) {
+		if (ranges_meet(reserved[i], arena))
+			return -ENOSPC;
+		holes[i + 1] = reserved[i];
+	}
+	int error = iova_space_new(window, holes, count + 1, out);
+	if (error == 0 && iova_free_bytes(*out) < SPACE_LEAST_BYTES) {
+		*out = iova_space_free(*out);
+		return -ENOSPC;
+	}
+	return error;
+}
+
+int address_space_init(struct address_space *space, uint32_t slot, const struct iova_range *reserved, size_t count)
+{
 	memset(space, 0, sizeof(*space));
 	space->slot = slot;
-	space->base = (iova_t){window.first};
-	space->arena.fd = -1;
-	list_init(&space->arena.link);
-	return iova_space_new(window, &daemon_part, 1, &space->iovas);
+	space->base = (iova_t){iova_slot_window(slot).first};
+	space->arena_fd = -1;
+	return new_iovas(slot, reserved, count, &space->iovas);
+}
+
+bool address_space_fits(uint32_t slot, const struct iova_range *reserved, size_t count)
+{
+	struct iova_space *iovas = NULL;
+	int error = new_iovas(slot, reserved, count, &iovas);
+
+	iova_space_free(iovas);
+	return error == 0;
 }
 
 void address_space_fini(struct address_space *space)
 {
 	if (space->memory)
 		munmap(space->memory, ARENA_BYTES);
-	if (space->arena.fd >= 0)
-		close(space->arena.fd);
+	if (space->arena_fd >= 0)
+		close(space->arena_fd);
+	free(space->pieces);
+	space->pieces = NULL;
 	space->memory = NULL;
-	space->arena.fd = -1;
+	space->arena_fd = -1;
 	space->iovas = iova_space_free(space->iovas);
+}
+
+static struct mapping *make_pieces(struct address_space *space, int fd)
+{
+	struct mapping *pieces = calloc(ARENA_PIECES, sizeof(*pieces));
+
+	for (uint32_t i = 0; pieces && i < ARENA_PIECES; i++) {
+		pieces[i].space = space;
+		pieces[i].fd = fd;
+		pieces[i].offset = (uint64_t)i * ARENA_PIECE_BYTES;
+		pieces[i].iova = arena_iova(space, i * ARENA_PIECE_BYTES);
+		pieces[i].bytes = ARENA_PIECE_BYTES;
+		pieces[i].prot = VFIO_READ | VFIO_WRITE;
+		list_init(&pieces[i].link);
+	}
+	return pieces;
 }
 
 int address_space_open_arena(struct address_space *space)
@@ -51,12 +103,14 @@ int address_space_open_arena(struct address_space *space)
 	void *memory = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
+	struct mapping *pieces = make_pieces(space, fd);
+	if (!pieces) {
+		munmap(memory, ARENA_BYTES);
+		return -ENOMEM;
+	}
 	space->memory = memory;
-	space->arena.fd = steal_fd(&fd);
-	space->arena.offset = 0;
-	space->arena.iova = arena_iova(space, 0);
-	space->arena.bytes = ARENA_BYTES;
-	space->arena.prot = VFIO_READ | VFIO_WRITE;
+	space->pieces = pieces;
+	space->arena_fd = steal_fd(&fd);
 	space->page_used[0] |= 1;
 	space->pages_used = 1;
 	arena_restore_code(space);

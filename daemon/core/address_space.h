@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The addresses of one session: a slot (4 GiB window of bus addresses), the IOVAs of its buffers, and the arena, daemon
- * memory at a fixed place inside the window that holds TCB chains, hold TCBs and print pages. It maps nothing into a
- * device; the device's owner does.
+ * memory at a fixed place inside the window that holds TCB chains, hold TCBs and print pages. The arena is mapped in
+ * pieces, those that a job of the tenure needs: the kernel pins what is mapped. Nothing is mapped here; the device's
+ * owner does that.
  *
  * Offsets in the window: arena [1 MiB, 17 MiB), buffers [32 MiB, 3 GiB); the rest is never mapped.
  */
@@ -14,6 +15,7 @@
 #include "daemon/core/mapping.h"
 #include "daemon/util/fail.h"
 #include "daemon/vfio/iova.h"
+#include "daemon/vfio/vfio.h"
 #include "proto/zhouyi_tcb.h"
 
 #define SPACE_FIRST_SLOT 1u
@@ -24,6 +26,8 @@
 #define ARENA_BYTES (16ull << 20)
 #define ARENA_PAGE 4096u
 #define ARENA_PAGES (ARENA_BYTES / ARENA_PAGE)
+#define ARENA_PIECE_BYTES (64u << 10)
+#define ARENA_PIECES (ARENA_BYTES / ARENA_PIECE_BYTES)
 #define ARENA_HOLDS 31u /* page 0: END code, then the ring of hold TCBs */
 #define SPACE_CLIENT_OFFSET (32ull << 20)
 #define SPACE_CLIENT_END 0xc0000000ull
@@ -32,13 +36,18 @@ struct address_space {
 	uint32_t slot;
 	iova_t base; /* of ASID0 and ASID1 */
 	struct iova_space *iovas;
-	struct mapping arena; /* fd -1 until the first job */
+	struct vfio_space *io; /* the device's page table for it, where it can keep several; the worker's */
+	int arena_fd; /* -1 until the first job */
+	struct mapping *pieces; /* ARENA_PIECES of them, NULL until the first job */
 	uint8_t *memory; /* the arena in the daemon */
 	uint64_t page_used[ARENA_PAGES / 64];
 	uint32_t pages_used;
 };
 
-int address_space_init(struct address_space *space, uint32_t slot);
+/* The device never maps what `reserved` names. -ENOSPC: not a slot of a device with these. */
+int address_space_init(struct address_space *space, uint32_t slot, const struct iova_range *reserved, size_t count);
+/* Whether the window has room for the arena, and for buffers. */
+bool address_space_fits(uint32_t slot, const struct iova_range *reserved, size_t count);
 /* Closes the arena, which may block on returning memory. The device no longer maps it. */
 void address_space_fini(struct address_space *space);
 
@@ -65,6 +74,18 @@ static inline iova_t arena_iova(const struct address_space *space, uint32_t offs
 static inline npu_addr_t space_npu_addr(const struct address_space *space, iova_t iova)
 {
 	return (npu_addr_t){(uint32_t)(iova.v - space->base.v)};
+}
+
+/* The pieces that [offset, offset + bytes) of the arena touches: [first, end). */
+struct arena_span {
+	uint32_t first;
+	uint32_t end;
+};
+
+static inline struct arena_span arena_pieces(uint32_t offset, uint64_t bytes)
+{
+	return (struct arena_span){offset / ARENA_PIECE_BYTES,
+				   (uint32_t)((offset + bytes + ARENA_PIECE_BYTES - 1) / ARENA_PIECE_BYTES)};
 }
 
 static inline uint32_t arena_hold_offset(uint32_t index)

@@ -153,6 +153,7 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 	if (buffer && error == 0) {
 		buffer->session = session;
 		buffer->read_only = request->read_only;
+		buffer->map.space = &session->space;
 		buffer->map.fd = file;
 		buffer->map.offset = request->offset;
 		buffer->map.bytes = request->bytes;
@@ -187,6 +188,9 @@ static void reap_run(struct work *work)
 {
 	struct buffer *buffer = list_entry(work, struct buffer, reap);
 
+	/* Live only in a table that the device does not use. */
+	if (buffer->map.live && buffer->session->device->vfio)
+		buffer->unmap_error = device_unmap_one(buffer->session->device, &buffer->map);
 	close(buffer->map.fd);
 }
 
@@ -194,6 +198,10 @@ static void reap_done(struct work *work)
 {
 	struct buffer *buffer = list_entry(work, struct buffer, reap);
 
+	if (buffer->unmap_error == -ENODEV)
+		buffer->session->device->lost = true;
+	else if (buffer->unmap_error < 0)
+		buffer->session->device->leaking = true;
 	address_space_release(&buffer->session->space, buffer->map.iova, buffer->map.bytes);
 	uncharge(buffer);
 	buffer->map.fd = -1;

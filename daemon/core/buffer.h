@@ -29,6 +29,7 @@ struct buffer {
 	unsigned pins; /* of those, the ones with a submission that has not ended */
 	struct list release; /* device->releasing */
 	struct work reap;
+	int unmap_error; /* of the reap */
 };
 
 struct buffer_request {

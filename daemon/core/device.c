@@ -35,9 +35,7 @@ int device_new(const char *name, struct vfio_device *vfio, struct npu_device *np
 	}
 	if (snprintf(device->name, sizeof(device->name), "%s", name) < 0)
 		device->name[0] = '\0';
-	device->vfio = vfio;
-	device->npu = npu;
-	device->identity = npu->identity;
+	device_take_transport(device, vfio, npu);
 	device->epoch = 1; /* jobs begin with 0: mapped in no tenure */
 	device->state = DEV_READY;
 	list_init(&device->mapped);
@@ -70,10 +68,9 @@ void device_free(struct device *device)
 		if (device->hooks)
 			device->hooks->watch(device->user, false);
 		(void)device->npu->ops->quiesce(device->npu);
+		(void)device_attach(device, NULL);
 		list_each (node, next, &device->mapped) {
-			struct mapping *mapping = list_entry(node, struct mapping, link);
-			(void)device->vfio->ops->unmap(device->vfio, NULL, mapping->iova, mapping->bytes);
-			mapping->live = false;
+			(void)device_unmap_one(device, list_entry(node, struct mapping, link));
 			list_remove(node);
 		}
 		npu_free(device->npu);
@@ -109,6 +106,18 @@ static void settle_sessions(struct device *device)
 	}
 }
 
+/* Buffers went one by one; with the table goes what is left in it. */
+void device_leave_space(struct device *device, struct address_space *space)
+{
+	for (uint32_t i = 0; space->pieces && i < ARENA_PIECES; i++) {
+		if (!space->pieces[i].live)
+			continue;
+		space->pieces[i].live = false;
+		list_remove(&space->pieces[i].link);
+		device->mapping_count--;
+	}
+}
+
 /* ------------------------------------------------------------------ worker requests */
 
 /* Returns true if the worker has to unmap something first. */
@@ -116,6 +125,13 @@ bool device_start_releases(struct device *device)
 {
 	list_each (node, next, &device->releasing) {
 		struct buffer *buffer = list_entry(node, struct buffer, release);
+		/* A table that the device does not use is no affair of whoever uses the device. */
+		if (buffer->map.live && device->tables && !device_holds(device, buffer->session)) {
+			list_remove(&buffer->map.link);
+			device->mapping_count--;
+			buffer_reap(buffer);
+			continue;
+		}
 		if (!buffer->map.live) {
 			buffer_reap(buffer);
 			continue;
@@ -171,7 +187,9 @@ void device_start_switch(struct device *device, struct session *target, struct l
 	work->leave_pool = device->pool;
 	work->make_pool = target != NULL;
 	choose_scrub(device, target, work);
-	list_splice(&work->unmap, &device->mapped);
+	work->attach = target ? &target->space : NULL;
+	if (!device->tables)
+		list_splice(&work->unmap, &device->mapped);
 	if (wanted)
 		list_splice(&work->map, wanted);
 	device_work_start(device, DEV_OP_SWITCH, DEV_SWITCHING);
@@ -214,7 +232,7 @@ static void switch_failed(struct device *device)
 	device_blame(device, OUT_DEVICE_RESET, "a tenure change failed", NULL, NULL);
 	log_event(LOG_LEVEL_ERROR, "device.switch_failed", LOG_STR("device", device->name),
 		  LOG_STR("stage", work->stage), LOG_STR("error", strerror(-work->result)));
-	device_recover(device, again ? RECOVERY_OFFLINE : RECOVERY_SOFT_RESET);
+	device_recover(device, again ? RECOVERY_REOPEN : RECOVERY_SOFT_RESET);
 }
 
 static void finish_request(struct device *device)
@@ -232,8 +250,11 @@ static void finish_request(struct device *device)
 		/* The device may still reach memory that has to be returned. */
 		if (work->result < 0) {
 			device_blame(device, OUT_DEVICE_RESET, "memory could not be unmapped", NULL, NULL);
-			device_recover(device, RECOVERY_OFFLINE);
+			device_recover(device, RECOVERY_REOPEN);
 		}
+		break;
+	case DEV_OP_OPEN:
+		device_opened(device);
 		break;
 	case DEV_OP_RUNG:
 		device_recover_done(device);
@@ -252,16 +273,21 @@ void device_work_done(struct work *base)
 	bool closed = work->op == DEV_OP_CLOSE || (work->op == DEV_OP_RUNG && work->rung == RECOVERY_OFFLINE);
 
 	device->busy = false;
-	if (work->failed)
+	if (work->failed) {
 		device->unmappable = work->failed;
+		device->unmappable_error = work->failed_error;
+	}
 	if (closed) {
 		device_forget(device);
 	} else {
 		list_splice(&device->mapped, &work->unmap);
 		list_splice(&device->mapped, &work->mapped);
-		device->mapping_count = device->vfio->mappings;
+		device->mapping_count += work->mapped_count;
+		device->mapping_count -= work->unmapped_count;
 	}
-	if (work->result == -ENODEV || (device->lost && !closed)) {
+	if (work->op == DEV_OP_OPEN) {
+		finish_request(device);
+	} else if (work->result == -ENODEV || (device->lost && !closed)) {
 		device_lost(device);
 	} else {
 		if (device->state == DEV_SWITCHING)
@@ -302,16 +328,26 @@ static nsec_t deadline_of(const struct device *device, const struct submission *
 	return nsec_add(device_start_of(device, submission), submission->budget_ns);
 }
 
-static void device_arm(struct device *device, nsec_t now)
+/* When device_tick() has something to do: 0 = never. */
+static nsec_t next_tick(const struct device *device, nsec_t now)
 {
 	const struct submission *first = device_oldest(device);
 
-	if (device->state != DEV_READY || !first || !device->hooks)
-		return;
+	if (device->state == DEV_GONE && device->closed && !device->busy && device->source.open)
+		return nsec_add(now, device->retry_ns);
+	if (device->state != DEV_READY || !first)
+		return (nsec_t){0};
 	nsec_t when = deadline_of(device, first);
 	if (when.v > now.v + WATCHDOG_NS)
 		when.v = now.v + WATCHDOG_NS;
-	if (device->armed.v && device->armed.v <= when.v)
+	return when;
+}
+
+static void device_arm(struct device *device, nsec_t now)
+{
+	nsec_t when = next_tick(device, now);
+
+	if (when.v == 0 || !device->hooks || (device->armed.v && device->armed.v <= when.v))
 		return;
 	device->armed = when;
 	device->hooks->arm(device->user, nsec_since(when, now));
@@ -343,15 +379,6 @@ void device_irq(struct device *device)
 	device_pump(device);
 }
 
-void device_life(struct device *device)
-{
-	if (device->state != DEV_READY)
-		return;
-	if (device->vfio->ops->life(device->vfio) == -ENODEV)
-		device->lost = true;
-	device_pump(device);
-}
-
 /* Idle twice in a row with the same work in flight: its completion interrupt was lost, the work was not. */
 static void find_lost_interrupt(struct device *device, nsec_t now)
 {
@@ -377,13 +404,19 @@ static void find_lost_interrupt(struct device *device, nsec_t now)
 void device_tick(struct device *device)
 {
 	device->armed = (nsec_t){0};
+	if (device->state == DEV_GONE && device->closed && !device->busy && device->source.open) {
+		device_retry(device);
+		return;
+	}
 	if (device->state != DEV_READY || !device_oldest(device))
 		return;
 	/* A completion that waits in the interrupt path is not late. */
 	if (drain_or_recover(device)) {
 		nsec_t now = clock_now();
 		struct submission *first = device_oldest(device);
-		if (first && deadline_of(device, first).v <= now.v)
+		if (first && device_is_evicted(device, now))
+			device_blame(device, OUT_DEVICE_GONE, "the host asked for the device back", first, NULL);
+		else if (first && deadline_of(device, first).v <= now.v)
 			device_blame(device, OUT_TIMEOUT, "its device-time budget ran out", first, NULL);
 		else if (first && !device->incident_pending)
 			find_lost_interrupt(device, now);

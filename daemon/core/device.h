@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A device: who may touch it, which session holds it, what is in flight. While READY the loop owns it; during SWITCHING
- * and RECOVERING its worker does and the loop touches no register; OFFLINE and GONE nobody does, for ever.
+ * and RECOVERING its worker does and the loop touches no register; OFFLINE nobody does, for ever; GONE nobody does
+ * until it is back and was opened again.
  */
 #ifndef NPUD_CORE_DEVICE_H
 #define NPUD_CORE_DEVICE_H
@@ -34,7 +35,13 @@ struct device_hooks {
 	void (*flush)(void *user);
 };
 
-enum device_op { DEV_OP_SWITCH = 1, DEV_OP_MAP, DEV_OP_UNMAP, DEV_OP_RUNG, DEV_OP_CLOSE };
+/* How a device is opened, first and again: transport and NPU, initialised. Called on the worker, may block. */
+struct device_source {
+	int (*open)(void *user, struct vfio_device **vfio, struct npu_device **npu, char *why, size_t why_bytes);
+	void *user;
+};
+
+enum device_op { DEV_OP_SWITCH = 1, DEV_OP_MAP, DEV_OP_UNMAP, DEV_OP_RUNG, DEV_OP_CLOSE, DEV_OP_OPEN };
 
 #define DEVICE_LATE_EVENTS 32u
 
@@ -46,9 +53,14 @@ struct device_work {
 	struct list unmap; /* struct mapping */
 	struct list map;
 	struct list mapped; /* out: what is live after the request */
+	uint32_t mapped_count; /* out */
+	uint32_t unmapped_count; /* out */
 	struct mapping *failed; /* out: the mapping that could not be made */
+	int failed_error; /* out: why */
+	struct address_space *attach; /* switch: whose table the device uses next, NULL = nobody's */
 	bool leave_pool; /* switch: a pool exists */
 	bool make_pool; /* a session takes over */
+	bool quiet; /* close: the device is still there and has to be left in peace */
 	bool scrub; /* by reset */
 	bool scrub_gm; /* by a job */
 	bool was_reset; /* out */
@@ -56,7 +68,10 @@ struct device_work {
 	struct npu_event late[DEVICE_LATE_EVENTS]; /* out: interrupts that came in between */
 	unsigned late_count;
 	int result;
+	struct vfio_device *vfio; /* out of open: the loop puts it in place */
+	struct npu_device *npu;
 	const char *stage; /* of a failure */
+	char why[512]; /* open: of a failure */
 };
 
 /* What went wrong on the device, while the ladder is climbed. */
@@ -71,6 +86,7 @@ struct device_counters {
 	uint64_t tenures;
 	uint64_t unknown_completions;
 	uint64_t lost_interrupts;
+	uint64_t returns; /* opened again after it went away, or as a rung */
 	uint64_t resets;
 	uint64_t aborts;
 };
@@ -87,8 +103,16 @@ struct device {
 	void *user;
 	struct worker *worker;
 	enum device_state state;
-	bool closed; /* the transport is closed for good */
+	bool tables; /* keeps the page tables of several sessions, of which it uses one */
+	bool closed; /* the transport is closed */
 	bool lost; /* the other side went away; acted upon when the loop owns the device */
+	bool evicting; /* the host wants the device back: nothing new is fed */
+	nsec_t evict_by; /* when what still runs is ended */
+	struct device_source source; /* open NULL: it is never opened again */
+	uint64_t retry_ns; /* until the next attempt, while it is GONE */
+	struct iova_range reserved[VFIO_MAX_RESERVED]; /* addresses that can never be mapped */
+	uint32_t reserved_count;
+	uint32_t slots; /* bit per slot that fits between them */
 	bool pumping;
 	uint32_t sessions;
 
@@ -97,7 +121,9 @@ struct device {
 	struct session *target; /* of the switch under way */
 	bool dirty; /* a switch failed half-way: mappings of any session may be live */
 	bool busy; /* the worker holds the request */
+	bool leaking; /* memory of a released buffer is still mapped and cannot be unmapped */
 	const struct mapping *unmappable; /* the last mapping that failed; compared, never followed */
+	int unmappable_error;
 	uint64_t epoch;
 	bool pool; /* a command pool exists */
 	bool chained; /* the pool has a tail to link behind */
@@ -131,6 +157,8 @@ struct device {
  * been called.
  */
 int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out);
+/* From now on a device that went away is opened again when it is back, and a reset may be a reopening. */
+void device_set_source(struct device *device, const struct device_source *source);
 void device_set_hooks(struct device *device, const struct device_hooks *hooks, void *user);
 /* Quiet, unmapped, closed; joins the worker. No session is left. NULL is legal. */
 void device_free(struct device *device);
@@ -149,12 +177,22 @@ void device_release_buffer(struct device *device, struct buffer *buffer);
 
 /* --- inside core */
 /* device_scrub.c: all on the worker, while it owns the device and nothing of a session is mapped */
-int scrubber_new(uint64_t gm_bytes, struct scrubber **out);
+int scrubber_new(const struct device *device, struct scrubber **out);
 void scrubber_free(struct scrubber *scrubber);
 int scrubber_run(struct device *device);
+/* device_map.c: on the worker */
+int device_map_one(struct device *device, struct mapping *mapping);
+int device_unmap_one(struct device *device, struct mapping *mapping);
+int device_map_all(struct device_work *work);
+int device_unmap_all(struct device_work *work);
+int device_attach(struct device *device, const struct address_space *space);
+void device_free_space(struct device *device, struct address_space *space);
+/* device.c: before that, on the loop: nothing of the space is live. */
+void device_leave_space(struct device *device, struct address_space *space);
 /* device_work.c */
 void device_work_start(struct device *device, enum device_op op, enum device_state state);
 void device_work_run(struct work *work);
+int device_fail_at(struct device_work *work, const char *stage, int error);
 int device_destroy_pool(struct npu_device *npu);
 /* device_feed.c */
 void device_feed(struct device *device);
@@ -166,15 +204,24 @@ void device_was_reset(struct device *device);
 void device_now_holds(struct device *device, const struct session *session);
 struct submission *device_oldest(const struct device *device);
 void device_work_done(struct work *work);
-/* device_recover.c */
+/* device_life.c */
+void device_take_transport(struct device *device, struct vfio_device *vfio, struct npu_device *npu);
+void device_stop(struct device *device, enum device_state state, const char *reason);
 void device_lost(struct device *device);
+void device_evict(struct device *device);
+bool device_is_evicted(const struct device *device, nsec_t now);
+void device_retry(struct device *device);
+void device_opened(struct device *device);
 void device_forget(struct device *device);
+/* Nothing is mapped any more: the table went, or all tables did. */
+void device_forget_mappings(struct device *device);
 /* device_irq.c */
 nsec_t device_start_of(const struct device *device, const struct submission *submission);
 int device_drain(struct device *device);
 void device_event(struct device *device, const struct npu_event *event, nsec_t now);
 void device_complete_until(struct device *device, struct submission *last, const struct npu_event *event, nsec_t now);
 /* device_recover.c */
+void device_judge(struct device *device, nsec_t now);
 void device_recover(struct device *device, enum recovery_rung from);
 void device_recover_done(struct device *device);
 void device_blame(struct device *device, enum outcome outcome, const char *reason, struct submission *guilty,

@@ -4,6 +4,7 @@
  * that does not hold the device, and never blocks.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/core/buffer.h"
@@ -15,25 +16,33 @@
 #include "daemon/util/clock.h"
 #include "proto/zhouyi_regs.h"
 
+/* Returns true if it could not be mapped before. */
+static bool want(const struct device *device, struct mapping *mapping, struct list *out)
+{
+	if (!mapping->live)
+		list_append(out, &mapping->link);
+	return mapping == device->unmappable;
+}
+
 /*
  * Collects what the job needs and is not mapped. 0, or -EFAULT if one of it could not be mapped before. What is on the
  * list when the answer is 0 has to go to the worker.
  */
 static int collect_mappings(struct device *device, struct job *job, struct list *out)
 {
-	struct mapping *arena = &job->session->space.arena;
+	struct mapping *pieces = job->session->space.pieces;
+	const struct arena_span holds = arena_pieces(0, ARENA_PAGE);
+	const struct arena_span own = arena_pieces(job->arena_offset, job->arena_bytes);
+	bool failed = false;
 
 	if (job->epoch == device->epoch)
 		return 0;
-	bool failed = arena == device->unmappable;
-	if (!arena->live)
-		list_append(out, &arena->link);
-	for (uint32_t i = 0; i < job->buffer_count; i++) {
-		struct mapping *mapping = &job->buffers[i]->map;
-		failed |= mapping == device->unmappable;
-		if (!mapping->live)
-			list_append(out, &mapping->link);
-	}
+	for (uint32_t i = holds.first; i < holds.end; i++)
+		failed |= want(device, &pieces[i], out);
+	for (uint32_t i = own.first > holds.end ? own.first : holds.end; i < own.end; i++)
+		failed |= want(device, &pieces[i], out);
+	for (uint32_t i = 0; i < job->buffer_count; i++)
+		failed |= want(device, &job->buffers[i]->map, out);
 	if (failed) {
 		list_each (node, next, out)
 			list_remove(node);
@@ -115,6 +124,19 @@ static void ring_again(struct device *device)
 		device->redial = false;
 }
 
+/* The text is the session's: the client reads it later. */
+static const char *why_unmappable(const struct device *device, struct session *session)
+{
+	char advice[192];
+
+	vfio_map_advice(device->vfio, device->unmappable_error, 0, advice, sizeof(advice));
+	if (snprintf(session->map_failure, sizeof(session->map_failure),
+		     "memory of this job could not be mapped for the device: %s%s%s",
+		     strerror(-device->unmappable_error), advice[0] ? "; " : "", advice) < 0)
+		session->map_failure[0] = '\0';
+	return session->map_failure;
+}
+
 /* One step for the picked submission: true if the loop may go on feeding. */
 static bool feed_one(struct device *device, struct submission *submission)
 {
@@ -125,8 +147,7 @@ static bool feed_one(struct device *device, struct submission *submission)
 		return false;
 	list_init(&wanted);
 	if (collect_mappings(device, submission->job, &wanted) < 0) {
-		submission_drop(submission, OUT_FAULT, "memory of this job could not be mapped for the device",
-				clock_now());
+		submission_drop(submission, OUT_FAULT, why_unmappable(device, session), clock_now());
 		return true;
 	}
 	if (session != device->attached) {
@@ -168,8 +189,18 @@ void device_feed(struct device *device)
 			device_lost(device);
 			return;
 		}
+		if (device->leaking) {
+			device_blame(device, OUT_DEVICE_RESET, "memory could not be unmapped", NULL, NULL);
+			device_recover(device, RECOVERY_REOPEN);
+			return;
+		}
 		if (device->incident_pending || start_cancel(device)) {
-			device_recover(device, RECOVERY_ABORT);
+			device_recover(device, device->evicting ? RECOVERY_OFFLINE : RECOVERY_ABORT);
+			return;
+		}
+		if (device->evicting) {
+			if (device->in_flight_count == 0)
+				device_evict(device);
 			return;
 		}
 		bool leave = device->attached && device->attached->closing;

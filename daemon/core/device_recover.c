@@ -14,8 +14,7 @@
 #include "daemon/util/clock.h"
 
 _Static_assert((int)RECOVERY_ABORT == (int)NPU_RUNG_ABORT && (int)RECOVERY_SOFT_RESET == (int)NPU_RUNG_SOFT_RESET &&
-		   (int)RECOVERY_TRANSPORT_RESET == (int)NPU_RUNG_VFIO_RESET &&
-		   (int)RECOVERY_OFFLINE == (int)NPU_RUNG_OFFLINE,
+		   (int)RECOVERY_TRANSPORT_RESET == (int)NPU_RUNG_VFIO_RESET,
 	       "policy and npu count the rungs alike");
 
 void device_blame(struct device *device, enum outcome outcome, const char *reason, struct submission *guilty,
@@ -41,7 +40,8 @@ static void start_rung(struct device *device, enum recovery_rung rung)
 
 	work->rung = rung;
 	work->make_pool = device->attached != NULL;
-	if (rung == RECOVERY_OFFLINE)
+	/* Where there are several tables, they go with the transport. */
+	if ((rung == RECOVERY_OFFLINE || rung == RECOVERY_REOPEN) && !device->tables)
 		list_splice(&work->unmap, &device->mapped);
 	if (rung == RECOVERY_ABORT)
 		device->counters.aborts++;
@@ -59,7 +59,8 @@ void device_recover(struct device *device, enum recovery_rung from)
 		  LOG_STR("reason", device->incident.reason ? device->incident.reason : ""),
 		  LOG_U64("session", device->attached ? device->attached->id : 0),
 		  LOG_U64("in_flight", device->in_flight_count));
-	start_rung(device, recovery_begin(&device->recovery, device->npu->rungs, from));
+	unsigned available = device->npu->rungs | (device->source.open ? 1u << RECOVERY_REOPEN : 0);
+	start_rung(device, recovery_begin(&device->recovery, available, from));
 }
 
 static void finish_running(struct device *device, struct submission *submission, const struct submission_result *result,
@@ -116,7 +117,7 @@ static void put_back(struct device *device, struct submission *submission, bool 
 }
 
 /* In order of the pool: what precedes the guilty has ended, the guilty was running, the rest had not begun. */
-static void judge(struct device *device, nsec_t now)
+void device_judge(struct device *device, nsec_t now)
 {
 	struct submission *guilty = device->incident.guilty;
 	bool started = true;
@@ -149,72 +150,21 @@ static void settle_rung(struct device *device)
 			device_event(device, &work->late[i], now);
 	device->chained = false;
 	device->redial = false;
-	if (work->was_reset) {
+	if (work->rung == RECOVERY_REOPEN) {
+		device_forget_mappings(device);
+		device_take_transport(device, work->vfio, work->npu);
+		device_was_reset(device);
+		device->counters.returns++;
+	} else if (work->was_reset) {
 		device_was_reset(device);
 		device->pool = work->make_pool;
 		if (device->attached)
 			device_now_holds(device, device->attached);
 	}
 	device->state = DEV_READY;
-	judge(device, now);
+	device_judge(device, now);
 	if (work->rung != RECOVERY_ABORT)
 		host_device_changed(device->host, device);
-}
-
-static void forget_mappings(struct device *device, struct list *mappings)
-{
-	list_each (node, next, mappings) {
-		list_entry(node, struct mapping, link)->live = false;
-		list_remove(node);
-	}
-	device->mapping_count = 0;
-}
-
-static void drop_queue(struct device *device, nsec_t now)
-{
-	struct host *host = device->host;
-
-	for (;;) {
-		struct sched_item *item = host->options.scheduler->pick_next(host->sched, device->index, 0, now.v);
-		if (!item)
-			return;
-		/* The next run of the same job takes its place: the loop ends when the waiting ones have ended too. */
-		submission_drop(list_entry(item, struct submission, item), OUT_DEVICE_GONE, device->reason, now);
-	}
-}
-
-static void device_stop(struct device *device, enum device_state state, const char *reason)
-{
-	nsec_t now = clock_now();
-
-	device->state = state;
-	if (snprintf(device->reason, sizeof(device->reason), "%s", reason) < 0)
-		device->reason[0] = '\0';
-	log_event(LOG_LEVEL_ERROR, "device.stopped", LOG_STR("device", device->name),
-		  LOG_STR("reason", device->reason));
-	judge(device, now);
-	drop_queue(device, now);
-	host_device_changed(device->host, device);
-}
-
-/* The transport is closed: nothing is mapped any more, nobody is attached. */
-void device_forget(struct device *device)
-{
-	device->closed = true;
-	forget_mappings(device, &device->mapped);
-	forget_mappings(device, &device->work.unmap);
-	forget_mappings(device, &device->work.mapped);
-	device->attached = NULL;
-	device->target = NULL;
-	device->pool = false;
-	device->dirty = false;
-}
-
-/* The other side is gone: nothing is asked of it any more, the worker closes what is left. */
-void device_lost(struct device *device)
-{
-	device_stop(device, DEV_GONE, "the device went away; start it again, then restart npud");
-	device_work_start(device, DEV_OP_CLOSE, DEV_GONE);
 }
 
 void device_recover_done(struct device *device)
@@ -223,10 +173,20 @@ void device_recover_done(struct device *device)
 
 	if (work->rung == RECOVERY_OFFLINE) {
 		char reason[sizeof(device->reason)];
+		if (device->evicting) {
+			device_stop(device, DEV_GONE, "the host asked for the device back");
+			return;
+		}
 		if (snprintf(reason, sizeof(reason), "taken offline: no reset brought it back after: %s",
 			     device->incident.reason ? device->incident.reason : "a failure") < 0)
 			reason[0] = '\0';
 		device_stop(device, DEV_OFFLINE, reason);
+		return;
+	}
+	if (work->rung == RECOVERY_REOPEN && work->result < 0) {
+		/* It is closed already, and may come back. */
+		device_forget(device);
+		device_stop(device, DEV_GONE, work->why);
 		return;
 	}
 	enum recovery_rung next = recovery_next(&device->recovery, work->result);

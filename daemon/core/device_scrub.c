@@ -43,25 +43,26 @@ static int make_zeros(struct scrubber *scrubber, uint64_t bytes)
 	zeros->fd = memfd_create("npud-zeros", MFD_CLOEXEC);
 	if (zeros->fd < 0 || ftruncate(zeros->fd, (off_t)bytes) < 0)
 		return -errno;
+	zeros->space = &scrubber->space;
 	zeros->bytes = bytes;
 	zeros->prot = VFIO_READ;
 	return address_space_alloc(&scrubber->space, bytes, 0, &zeros->iova);
 }
 
-int scrubber_new(uint64_t gm_bytes, struct scrubber **out)
+int scrubber_new(const struct device *device, struct scrubber **out)
 {
 	struct scrubber *scrubber = calloc(1, sizeof(*scrubber));
 
 	if (!scrubber)
 		return -ENOMEM;
 	scrubber->zeros.fd = -1;
-	int error = address_space_init(&scrubber->space, SCRUB_SLOT);
+	int error = address_space_init(&scrubber->space, SCRUB_SLOT, device->reserved, device->reserved_count);
 	if (error == 0)
 		error = address_space_open_arena(&scrubber->space);
 	if (error == 0)
 		error = arena_alloc(&scrubber->space, (uint64_t)MAX_TCBS * ZY_TCB_BYTES, &scrubber->offset);
 	if (error == 0)
-		error = make_zeros(scrubber, gm_bytes);
+		error = make_zeros(scrubber, device->identity.gm_bytes);
 	if (error < 0) {
 		scrubber_free(scrubber);
 		return error;
@@ -138,24 +139,31 @@ static int run_all(struct device *device)
 	return error < 0 ? error : device_destroy_pool(device->npu);
 }
 
+/* Where there is one table, what the scrubber maps is in nobody's way only until it has run. */
+static int unmap_parts(struct device *device, struct mapping *const parts[], size_t count)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int error = parts[i]->live ? device_unmap_one(device, parts[i]) : 0;
+		result = error < 0 ? error : result;
+	}
+	return result;
+}
+
 int scrubber_run(struct device *device)
 {
-	struct mapping *parts[] = {&device->scrubber->space.arena, &device->scrubber->zeros};
-	struct vfio_device *vfio = device->vfio;
+	struct scrubber *scrubber = device->scrubber;
+	struct mapping *parts[] = {&scrubber->space.pieces[0], &scrubber->zeros};
 	int error = 0;
-	size_t mapped = 0;
 
-	for (; mapped < 2 && error == 0; mapped++)
-		error = vfio->ops->map(vfio, NULL, parts[mapped]->fd, 0, parts[mapped]->iova, parts[mapped]->bytes,
-				       parts[mapped]->prot);
-	if (error < 0)
-		mapped--;
-	else
+	_Static_assert(ARENA_PAGE + MAX_TCBS * ZY_TCB_BYTES <= ARENA_PIECE_BYTES, "code and chain are in one piece");
+	for (size_t i = 0; i < 2 && error == 0; i++)
+		error = parts[i]->live ? 0 : device_map_one(device, parts[i]);
+	if (error == 0)
+		error = device_attach(device, &scrubber->space);
+	if (error == 0)
 		error = run_all(device);
-	while (mapped-- > 0) {
-		int result = vfio->ops->unmap(vfio, NULL, parts[mapped]->iova, parts[mapped]->bytes);
-		if (error == 0)
-			error = result;
-	}
-	return error;
+	int result = device->tables ? device_attach(device, NULL) : unmap_parts(device, parts, 2);
+	return error < 0 ? error : result;
 }

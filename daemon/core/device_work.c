@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the worker does with a device: switch the tenure, map, unmap, climb a rung, close. It runs while the loop keeps
+ * What the worker does with a device: switch the tenure, climb a rung, open, close. It runs while the loop keeps
  * its hands off, and touches the request, the transport and the NPU, nothing else of the daemon.
  */
 #include <errno.h>
@@ -13,7 +13,7 @@
 #define IDLE_POLL_NS 50000
 #define DRAIN_ROUNDS 16
 
-static int fail_at(struct device_work *work, const char *stage, int error)
+int device_fail_at(struct device_work *work, const char *stage, int error)
 {
 	work->stage = stage;
 	return error;
@@ -68,7 +68,7 @@ static int reset(struct device_work *work)
 		error = npu->ops->init(npu);
 	if (error == 0)
 		work->was_reset = true;
-	return error < 0 ? fail_at(work, "soft reset", error) : 0;
+	return error < 0 ? device_fail_at(work, "soft reset", error) : 0;
 }
 
 /* The cores may be idle a little before the task manager has parked behind the last chain. */
@@ -93,56 +93,14 @@ static int leave_pool(struct device_work *work)
 	if (idle == 0 && npu->ops->pool_abort(npu) == 0)
 		idle = wait_idle(npu);
 	if (idle == -ENODEV)
-		return fail_at(work, "idle check", idle);
+		return device_fail_at(work, "idle check", idle);
 	int error = drain(work);
 	if (error < 0)
-		return fail_at(work, "interrupt drain", error);
+		return device_fail_at(work, "interrupt drain", error);
 	error = idle == 1 ? device_destroy_pool(npu) : -EBUSY;
 	if (error == 0 || error == -ENODEV)
-		return error < 0 ? fail_at(work, "pool destroy", error) : 0;
+		return error < 0 ? device_fail_at(work, "pool destroy", error) : 0;
 	return reset(work);
-}
-
-static int unmap_all(struct device_work *work)
-{
-	struct vfio_device *vfio = work->device->vfio;
-	int result = 0;
-
-	list_each (node, next, &work->unmap) {
-		struct mapping *mapping = list_entry(node, struct mapping, link);
-		int error = vfio->ops->unmap(vfio, NULL, mapping->iova, mapping->bytes);
-		if (error < 0) {
-			result = fail_at(work, "unmap", error);
-			continue;
-		}
-		mapping->live = false;
-		list_remove(node);
-	}
-	return result;
-}
-
-/* A mapping that cannot be made is its owner's failure, not the device's. */
-static int map_all(struct device_work *work)
-{
-	struct vfio_device *vfio = work->device->vfio;
-
-	list_each (node, next, &work->map) {
-		struct mapping *mapping = list_entry(node, struct mapping, link);
-		list_remove(node);
-		int error = work->failed ? -ECANCELED
-					 : vfio->ops->map(vfio, NULL, mapping->fd, mapping->offset, mapping->iova,
-							  mapping->bytes, mapping->prot);
-		if (error == -ENODEV)
-			return fail_at(work, "map", error);
-		if (error < 0) {
-			if (!work->failed)
-				work->failed = mapping;
-			continue;
-		}
-		mapping->live = true;
-		list_append(&work->mapped, node);
-	}
-	return 0;
 }
 
 static int scrub_gm(struct device_work *work)
@@ -151,10 +109,10 @@ static int scrub_gm(struct device_work *work)
 	int error = 0;
 
 	if (!device->scrubber)
-		error = scrubber_new(device->identity.gm_bytes, &device->scrubber);
+		error = scrubber_new(device, &device->scrubber);
 	if (error == 0)
 		error = scrubber_run(device);
-	return error < 0 ? fail_at(work, "scrub of global memory", error) : 0;
+	return error < 0 ? device_fail_at(work, "scrub of global memory", error) : 0;
 }
 
 static int run_switch(struct device_work *work)
@@ -165,15 +123,21 @@ static int run_switch(struct device_work *work)
 	if (error == 0 && work->scrub && !work->was_reset)
 		error = reset(work);
 	if (error == 0)
-		error = unmap_all(work);
+		error = device_unmap_all(work);
 	if (error == 0 && work->scrub_gm)
 		error = scrub_gm(work);
 	if (error == 0)
-		error = map_all(work);
+		error = device_map_all(work);
+	if (error == 0) {
+		/* In one step: there is no moment at which the device reaches anything else. */
+		error = device_attach(work->device, work->attach);
+		if (error < 0)
+			return device_fail_at(work, "attach", error);
+	}
 	if (error == 0 && work->make_pool) {
 		error = npu->ops->pool_create(npu);
 		if (error < 0)
-			return fail_at(work, "pool create", error);
+			return device_fail_at(work, "pool create", error);
 	}
 	return error;
 }
@@ -187,15 +151,15 @@ static int rung_abort(struct device_work *work)
 	if (error == 0) {
 		error = npu->ops->pool_abort(npu);
 		if (error < 0)
-			return fail_at(work, "abort", error);
+			return device_fail_at(work, "abort", error);
 		error = drain(work);
 	}
 	if (error < 0)
-		return fail_at(work, "interrupt drain", error);
+		return device_fail_at(work, "interrupt drain", error);
 	int idle = wait_idle(npu);
 	if (idle < 0)
-		return fail_at(work, "idle check", idle);
-	return idle == 1 ? 0 : fail_at(work, "abort (the device is still busy)", -EBUSY);
+		return device_fail_at(work, "idle check", idle);
+	return idle == 1 ? 0 : device_fail_at(work, "abort (the device is still busy)", -EBUSY);
 }
 
 static int rung_reset(struct device_work *work)
@@ -206,7 +170,7 @@ static int rung_reset(struct device_work *work)
 	if (work->rung == RECOVERY_TRANSPORT_RESET) {
 		error = device->vfio->ops->reset(device->vfio);
 		if (error < 0)
-			return fail_at(work, "transport reset", error);
+			return device_fail_at(work, "transport reset", error);
 		error = device->npu->ops->init(device->npu);
 		work->was_reset = error == 0;
 	} else {
@@ -214,7 +178,7 @@ static int rung_reset(struct device_work *work)
 	}
 	if (error == 0 && work->make_pool)
 		error = device->npu->ops->pool_create(device->npu);
-	return error < 0 ? fail_at(work, recovery_rung_name(work->rung), error) : 0;
+	return error < 0 ? device_fail_at(work, recovery_rung_name(work->rung), error) : 0;
 }
 
 /* The device's last moments: whatever it still does, it reaches no memory. */
@@ -222,15 +186,53 @@ static void run_close(struct device_work *work)
 {
 	struct device *device = work->device;
 
-	if (work->op == DEV_OP_RUNG) {
+	if (device->vfio && work->quiet) {
 		if (device->npu->ops->quiesce(device->npu) < 0)
 			work->stage = "quiesce";
-		(void)unmap_all(work);
+		(void)device_attach(device, NULL);
+		(void)device_unmap_all(work);
 	}
+	/* Its mappings were made through the transport. */
+	scrubber_free(device->scrubber);
+	device->scrubber = NULL;
 	npu_free(device->npu);
 	vfio_close(device->vfio);
 	device->npu = NULL;
 	device->vfio = NULL;
+}
+
+static int run_open(struct device_work *work)
+{
+	struct device *device = work->device;
+	int error = device->source.open(device->source.user, &work->vfio, &work->npu, work->why, sizeof(work->why));
+
+	return error < 0 ? device_fail_at(work, "open", error) : 0;
+}
+
+static int rung_reopen(struct device_work *work)
+{
+	work->quiet = true;
+	run_close(work);
+	return run_open(work);
+}
+
+static int run_rung(struct device_work *work)
+{
+	switch (work->rung) {
+	case RECOVERY_ABORT:
+		return rung_abort(work);
+	case RECOVERY_REOPEN:
+		return rung_reopen(work);
+	case RECOVERY_OFFLINE:
+		work->quiet = true;
+		run_close(work);
+		return 0;
+	case RECOVERY_SOFT_RESET:
+	case RECOVERY_TRANSPORT_RESET:
+	case RECOVERY_RUNGS:
+	default:
+		return rung_reset(work);
+	}
 }
 
 void device_work_run(struct work *base)
@@ -242,18 +244,16 @@ void device_work_run(struct work *base)
 		work->result = run_switch(work);
 		break;
 	case DEV_OP_MAP:
-		work->result = map_all(work);
+		work->result = device_map_all(work);
 		break;
 	case DEV_OP_UNMAP:
-		work->result = unmap_all(work);
+		work->result = device_unmap_all(work);
 		break;
 	case DEV_OP_RUNG:
-		if (work->rung == RECOVERY_ABORT)
-			work->result = rung_abort(work);
-		else if (work->rung == RECOVERY_OFFLINE)
-			run_close(work);
-		else
-			work->result = rung_reset(work);
+		work->result = run_rung(work);
+		break;
+	case DEV_OP_OPEN:
+		work->result = run_open(work);
 		break;
 	case DEV_OP_CLOSE:
 	default:
@@ -272,6 +272,10 @@ void device_work_start(struct device *device, enum device_op op, enum device_sta
 		device->hooks->watch(device->user, false);
 	work->op = op;
 	work->failed = NULL;
+	work->mapped_count = 0;
+	work->unmapped_count = 0;
+	work->vfio = NULL;
+	work->npu = NULL;
 	work->was_reset = false;
 	work->late_count = 0;
 	work->result = 0;

@@ -89,12 +89,12 @@ struct device *host_pick_device(struct host *host)
 	return best;
 }
 
-uint32_t host_pick_slot(const struct host *host)
+uint32_t host_pick_slot(const struct host *host, const struct device *device)
 {
-	uint32_t best = SPACE_FIRST_SLOT;
+	uint32_t best = 0;
 
 	for (uint32_t slot = SPACE_FIRST_SLOT; slot <= SPACE_LAST_SLOT; slot++)
-		if (host->slot_sessions[slot] < host->slot_sessions[best])
+		if (device->slots >> slot & 1 && (!best || host->slot_sessions[slot] < host->slot_sessions[best]))
 			best = slot;
 	return best;
 }

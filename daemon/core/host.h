@@ -92,8 +92,8 @@ void host_tenant_put(struct host *host, struct tenant *tenant);
 
 /* The device with the fewest sessions, those that work first. */
 struct device *host_pick_device(struct host *host);
-/* The slot with the fewest sessions. */
-uint32_t host_pick_slot(const struct host *host);
+/* Of those that fit into what the device can address, the slot with the fewest sessions. */
+uint32_t host_pick_slot(const struct host *host, const struct device *device);
 
 /* Tell every session. */
 void host_device_changed(struct host *host, const struct device *device);

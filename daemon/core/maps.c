@@ -13,30 +13,79 @@
 
 /* ------------------------------------------------------------------ what there is */
 
-typedef void (*mapping_fn)(void *user, const struct mapping *mapping, enum map_kind kind);
+typedef void (*range_fn)(void *user, const struct map_entry *range);
 
-/* In no order. */
-static void each_mapping(const struct session *session, mapping_fn visit, void *user)
+static enum map_state state_of(const struct session *session, const struct mapping *mapping)
+{
+	const struct device *device = session->device;
+	bool holds = device_holds(device, session);
+
+	/*
+	 * While the worker has the device, what may be mapped is its own: not even to be looked at. With a table per
+	 * session that is everybody's memory; and half-way between two tables nobody knows which is used.
+	 */
+	if ((device->busy || device->dirty) && (holds || device->tables))
+		return MAP_STATE_CHANGING;
+	if (!mapping->live)
+		return MAP_STATE_RESERVED;
+	return device->tables && device->attached != session ? MAP_STATE_MAPPED : MAP_STATE_LIVE;
+}
+
+static struct map_entry range_of(const struct mapping *mapping, enum map_kind kind, enum map_state state)
+{
+	return (struct map_entry){.iova = mapping->iova,
+				  .bytes = mapping->bytes,
+				  .readable = (mapping->prot & VFIO_READ) != 0,
+				  .writable = (mapping->prot & VFIO_WRITE) != 0,
+				  .kind = kind,
+				  .state = state};
+}
+
+/* Neighbouring pieces in the same state are one range. */
+static void each_arena_range(const struct session *session, uint64_t from, range_fn visit, void *user)
+{
+	const struct mapping *pieces = session->space.pieces;
+	struct map_entry range = {.bytes = 0};
+
+	for (uint32_t i = 0; pieces && i < ARENA_PIECES; i++) {
+		if (pieces[i].iova.v < from)
+			continue;
+		enum map_state state = state_of(session, &pieces[i]);
+		if (range.bytes && state == range.state) {
+			range.bytes += pieces[i].bytes;
+			continue;
+		}
+		if (range.bytes)
+			visit(user, &range);
+		range = range_of(&pieces[i], MAP_KIND_ARENA, state);
+	}
+	if (range.bytes)
+		visit(user, &range);
+}
+
+static void visit_buffer(const struct buffer *buffer, range_fn visit, void *user)
+{
+	/* Once it is on its way out the worker may be unmapping it beside the loop. */
+	bool leaves = buffer->reap.run != NULL;
+	enum map_state state = leaves ? MAP_STATE_CHANGING : state_of(buffer->session, &buffer->map);
+	struct map_entry range = range_of(&buffer->map, MAP_KIND_BUFFER, state);
+
+	visit(user, &range);
+}
+
+/* Whatever begins at `from` or above, in no order. */
+static void each_range(const struct session *session, uint64_t from, range_fn visit, void *user)
 {
 	/* While it is reaped, the worker returns the arena; nothing else is left by then. */
 	if (session->reaping)
 		return;
-	if (session->space.arena.fd >= 0)
-		visit(user, &session->space.arena, MAP_KIND_ARENA);
+	each_arena_range(session, from, visit, user);
 	list_each (node, next, &session->buffers) {
 		const struct buffer *buffer = list_entry(node, struct buffer, link);
 		/* The address of a reaped one may be another's by now. */
-		if (!buffer->reaped)
-			visit(user, &buffer->map, MAP_KIND_BUFFER);
+		if (!buffer->reaped && buffer->map.iova.v >= from)
+			visit_buffer(buffer, visit, user);
 	}
-}
-
-static enum map_state state_of(const struct session *session, const struct mapping *mapping)
-{
-	/* What may be mapped is the worker's while it has the device: not even to be looked at. */
-	if (session->device->busy && device_holds(session->device, session))
-		return MAP_STATE_CHANGING;
-	return mapping->live ? MAP_STATE_LIVE : MAP_STATE_RESERVED;
 }
 
 /* The session with the smallest number that is not below `id`. */
@@ -54,37 +103,32 @@ static const struct session *session_from(const struct host *host, uint64_t id)
 
 /* ------------------------------------------------------------------ pages */
 
-/* The mappings with the smallest addresses from `from` on, as many as there is room for. */
+static void add_totals(void *user, const struct map_entry *range)
+{
+	struct map_session *totals = user;
+
+	totals->count++;
+	totals->bytes += range->bytes;
+	if (range->state == MAP_STATE_LIVE) {
+		totals->live_count++;
+		totals->live_bytes += range->bytes;
+	}
+}
+
+/* Those with the smallest addresses, as many as there is room for. */
 struct pick {
-	const struct session *session;
-	struct map_session *totals;
 	struct map_entry *entries;
-	uint64_t from;
 	uint32_t room;
 	uint32_t count;
 	bool more;
 };
 
-static void add_totals(struct map_session *totals, const struct mapping *mapping, enum map_state state)
-{
-	totals->count++;
-	totals->bytes += mapping->bytes;
-	if (state == MAP_STATE_LIVE) {
-		totals->live_count++;
-		totals->live_bytes += mapping->bytes;
-	}
-}
-
-static void pick_mapping(void *user, const struct mapping *mapping, enum map_kind kind)
+static void pick_range(void *user, const struct map_entry *range)
 {
 	struct pick *pick = user;
-	enum map_state state = state_of(pick->session, mapping);
 	uint32_t at = pick->count;
 
-	add_totals(pick->totals, mapping, state);
-	if (mapping->iova.v < pick->from)
-		return;
-	while (at > 0 && pick->entries[at - 1].iova.v > mapping->iova.v)
+	while (at > 0 && pick->entries[at - 1].iova.v > range->iova.v)
 		at--;
 	if (pick->count < pick->room)
 		pick->count++;
@@ -93,22 +137,14 @@ static void pick_mapping(void *user, const struct mapping *mapping, enum map_kin
 	if (at == pick->room)
 		return;
 	memmove(&pick->entries[at + 1], &pick->entries[at], (pick->count - 1 - at) * sizeof(*pick->entries));
-	pick->entries[at] = (struct map_entry){.iova = mapping->iova,
-					       .bytes = mapping->bytes,
-					       .readable = (mapping->prot & VFIO_READ) != 0,
-					       .writable = (mapping->prot & VFIO_WRITE) != 0,
-					       .kind = kind,
-					       .state = state};
+	pick->entries[at] = *range;
 }
 
 /* True if mappings of the session did not fit. */
 static bool add_session(struct maps_page *page, const struct session *session, uint64_t from)
 {
 	struct map_session *entry = &page->sessions[page->session_count++];
-	struct pick pick = {.session = session,
-			    .totals = entry,
-			    .entries = &page->entries[page->entry_count],
-			    .from = from,
+	struct pick pick = {.entries = &page->entries[page->entry_count],
 			    .room = NPUD_MAX_MAPS_PER_FRAME - page->entry_count};
 
 	*entry = (struct map_session){.id = session->id,
@@ -118,7 +154,8 @@ static bool add_session(struct maps_page *page, const struct session *session, u
 				      .slot = session->space.slot,
 				      .closing = session->closing,
 				      .first = page->entry_count};
-	each_mapping(session, pick_mapping, &pick);
+	each_range(session, 0, add_totals, entry);
+	each_range(session, from, pick_range, &pick);
 	entry->on_page = pick.count;
 	page->entry_count += pick.count;
 	return pick.more;
@@ -145,7 +182,8 @@ int maps_read(const struct host *host, uint64_t only, struct maps_cursor from, s
 			return 0;
 		}
 		if (add_session(page, session, iova)) {
-			page->next = (struct maps_cursor){session->id, page->entries[page->entry_count - 1].iova.v + 1};
+			const struct map_entry *last = &page->entries[page->entry_count - 1];
+			page->next = (struct maps_cursor){session->id, last->iova.v + last->bytes};
 			return 0;
 		}
 		session = only ? NULL : session_from(host, session->id + 1);

@@ -49,10 +49,13 @@ static int session_enter(struct session *session, struct fail *fail)
 	int error = session_charge(session, QUOTA_SESSIONS, 1, fail);
 	if (error < 0)
 		return error;
-	error = address_space_init(&session->space, host_pick_slot(host));
+	const struct device *device = session->device;
+	error =
+	    address_space_init(&session->space, host_pick_slot(host, device), device->reserved, device->reserved_count);
 	if (error < 0) {
 		quota_release(&session->quota, QUOTA_SESSIONS, 1);
-		return fail_set(fail, -error, "session: no memory for an address space");
+		return fail_set(fail, -error, "session: no address space on device %s: %s", device->name,
+				strerror(-error));
 	}
 	session->id = ++host->next_session;
 	session->device->sessions++;
@@ -93,6 +96,7 @@ static void reap_run(struct work *work)
 {
 	struct session *session = list_entry(work, struct session, reap);
 
+	device_free_space(session->device, &session->space);
 	address_space_fini(&session->space);
 }
 
@@ -120,6 +124,7 @@ void session_settle(struct session *session)
 	if (!session->closing || session->reaping || session->active || !list_empty(&session->buffers) ||
 	    !list_empty(&session->jobs) || device_holds(session->device, session))
 		return;
+	device_leave_space(session->device, &session->space);
 	session->reaping = true;
 	session->reap.run = reap_run;
 	session->reap.done = reap_done;

@@ -76,6 +76,7 @@ struct session {
 	uint32_t devices_changed; /* bit per device whose state the client has to be told */
 
 	uint16_t next_grid;
+	char map_failure[256]; /* why the last job whose memory could not be mapped failed */
 	bool closing;
 	bool reaping;
 	struct work reap;

@@ -49,8 +49,8 @@ struct npu_event {
 
 struct npu_device;
 
-/* Rungs of the recovery ladder, in order; each generation declares which it has. */
-enum npu_rung { NPU_RUNG_ABORT = 0, NPU_RUNG_SOFT_RESET, NPU_RUNG_VFIO_RESET, NPU_RUNG_OFFLINE, NPU_RUNG_COUNT };
+/* Rungs of the recovery ladder that depend on the generation, in order; each declares which it has. */
+enum npu_rung { NPU_RUNG_ABORT = 0, NPU_RUNG_SOFT_RESET, NPU_RUNG_VFIO_RESET, NPU_RUNG_COUNT };
 
 struct npu_ops {
 	/* Registers to their working state: after claim, soft reset or VFIO reset. Masks, resets, checks idle,

@@ -390,7 +390,7 @@ int v3_new(struct vfio_device *vfio, const struct npu_quirks *quirks, struct npu
 				       .vfio = vfio,
 				       .identity = {.generation = NPU_GEN_V3, .isa = 5, .config = X2_CONFIG},
 				       .rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET |
-						1u << NPU_RUNG_VFIO_RESET | 1u << NPU_RUNG_OFFLINE};
+						1u << NPU_RUNG_VFIO_RESET};
 	if (quirks)
 		v3->quirks = *quirks;
 	/* Read again before anything is written: this has to be an X2. */

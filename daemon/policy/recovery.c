@@ -27,7 +27,7 @@ enum recovery_rung recovery_next(struct recovery *recovery, int result)
 
 const char *recovery_rung_name(enum recovery_rung rung)
 {
-	static const char *const names[] = {"abort", "soft reset", "transport reset", "offline"};
+	static const char *const names[] = {"abort", "soft reset", "transport reset", "reopen", "offline"};
 
 	return (unsigned)rung < RECOVERY_RUNGS ? names[rung] : "done";
 }

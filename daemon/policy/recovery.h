@@ -12,6 +12,7 @@ enum recovery_rung {
 	RECOVERY_ABORT = 0,
 	RECOVERY_SOFT_RESET,
 	RECOVERY_TRANSPORT_RESET,
+	RECOVERY_REOPEN, /* close the transport and open it again: every mapping goes */
 	RECOVERY_OFFLINE, /* every device has it; it cannot fail */
 	RECOVERY_RUNGS,
 	RECOVERY_DONE = RECOVERY_RUNGS,

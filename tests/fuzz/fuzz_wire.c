@@ -201,7 +201,7 @@ static void device_make(struct rig *rig)
 						    .gm_bytes = 4u << 20,
 						    .name = "X2_1204MP3"},
 				       .rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET |
-						1u << NPU_RUNG_VFIO_RESET | 1u << NPU_RUNG_OFFLINE};
+						1u << NPU_RUNG_VFIO_RESET};
 	fake.event_count = 0;
 	fake.running = fake.gone = false;
 	fake.mapped = 0;

@@ -139,6 +139,11 @@ static void wait_listening(struct harness *harness)
 	ck_abort_msg("npu-emu does not listen");
 }
 
+bool harness_has_kernel_device(void)
+{
+	return getenv("NPUD_TEST_ADDRESS") != NULL;
+}
+
 static void start_emu(struct harness *harness, const struct harness_options *options)
 {
 	char program[4096];
@@ -167,18 +172,32 @@ static void write_file(const char *path, const char *format, ...)
 	ck_assert_int_eq(fclose(file), 0);
 }
 
+/* The device's place in the configuration. */
+static void describe_device(const struct harness *harness, unsigned deadline, char *text, size_t bytes)
+{
+	const char *iommu = getenv("NPUD_TEST_IOMMU");
+
+	if (harness_has_kernel_device())
+		(void)snprintf(text, bytes, "\"transport\":\"vfio\",\"address\":\"%s\",\"iommu\":\"%s\"",
+			       getenv("NPUD_TEST_ADDRESS"), iommu ? iommu : "auto");
+	else
+		(void)snprintf(text, bytes, "\"transport\":\"vfio-user\",\"path\":\"%s\",\"deadline_ms\":%u",
+			       harness->emu_socket, deadline);
+}
+
 static void write_config(struct harness *harness, const struct harness_options *options)
 {
 	unsigned deadline = options && options->deadline_ms ? options->deadline_ms : 1000;
 	unsigned budget = options && options->budget_ms ? options->budget_ms : 10000;
+	char device[256];
 
+	describe_device(harness, deadline, device, sizeof(device));
 	join(harness->config, sizeof(harness->config), harness->directory, "npud.json");
 	write_file(harness->config,
 		   "{\"socket\":{\"path\":\"%s\",\"mode\":\"0600\"},\"log\":{\"level\":\"debug\"},"
-		   "\"devices\":[{\"name\":\"npu0\",\"transport\":\"vfio-user\",\"path\":\"%s\",\"deadline_ms\":%u}],"
+		   "\"devices\":[{\"name\":\"npu0\",%s}],"
 		   "\"budget\":{\"default_ms\":%u,\"max_ms\":600000}%s}\n",
-		   harness->socket, harness->emu_socket, deadline, budget,
-		   options && options->members ? options->members : "");
+		   harness->socket, device, budget, options && options->members ? options->members : "");
 }
 
 /* The service manager's protocol: READY=1 on a datagram socket; its end before that is a failure. */
@@ -244,7 +263,8 @@ struct harness *harness_start(const struct harness_options *options)
 		ck_assert_int_eq(atexit(show_logs), 0);
 	registered = true;
 	harness->program = options && options->npud ? options->npud : "npud";
-	start_emu(harness, options);
+	if (!harness_has_kernel_device())
+		start_emu(harness, options);
 	write_config(harness, options);
 	start_npud(harness);
 	harness->before = harness_stats(harness);
@@ -260,6 +280,12 @@ void harness_emu_gone(struct harness *harness)
 {
 	harness->emu = 0;
 	harness->device_gone = true;
+}
+
+void harness_emu_again(struct harness *harness)
+{
+	start_emu(harness, NULL);
+	harness->device_gone = false;
 }
 
 void harness_npud_gone(struct harness *harness)

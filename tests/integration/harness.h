@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The real npu-emu and npud in a private directory, for one test. harness_stop() asserts that nothing of any client is
- * left in the daemon and that both programs end with 0. Binaries are taken from $NPUD_BUILD.
+ * left in the daemon and that both programs end with 0. Binaries are taken from $NPUD_BUILD. With $NPUD_TEST_ADDRESS
+ * the device is the one that the kernel's VFIO has at this address ($NPUD_TEST_IOMMU: how), and there is no npu-emu to
+ * start.
  */
 #ifndef NPUD_TESTS_HARNESS_H
 #define NPUD_TESTS_HARNESS_H
@@ -44,8 +46,11 @@ struct harness {
 
 struct harness *harness_start(const struct harness_options *options);
 /* For tests that take something away themselves: the device from npud; npu-emu or npud as a process. */
+bool harness_has_kernel_device(void);
 void harness_device_gone(struct harness *harness);
 void harness_emu_gone(struct harness *harness);
+/* npu-emu on the same socket again, with no other options. */
+void harness_emu_again(struct harness *harness);
 void harness_npud_gone(struct harness *harness);
 /* Another npud on the same device and socket, after harness_npud_gone(). */
 void harness_npud_again(struct harness *harness);

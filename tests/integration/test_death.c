@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whoever dies or stops answering, at whatever moment, leaves nothing behind and takes nobody along. */
 #include <signal.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -252,6 +253,34 @@ START_TEST(a_device_that_dies_idle_is_offline_without_anybody_asking)
 }
 END_TEST
 
+START_TEST(a_device_that_returns_serves_its_old_clients_again)
+{
+	struct harness *harness = harness_start(NULL);
+	struct npu_connection *connection = harness_connect(harness);
+	struct npu_job *job = job_of(connection, program_copy(16, 1));
+	const struct timespec pause = {0, 20000000};
+	struct npu_device_info info;
+
+	ASSERT_OUTCOME(run(connection, job), NPU_DONE);
+	ck_assert_int_eq(kill(harness->emu, SIGKILL), 0);
+	ck_assert_int_eq(harness_wait(harness->emu), 128 + SIGKILL);
+	harness_emu_gone(harness);
+	do {
+		ASSERT_NPU(npu_device_info(connection, 0, &info));
+	} while (info.status != NPU_DEVICE_OFFLINE);
+	harness_emu_again(harness);
+	do {
+		(void)nanosleep(&pause, NULL);
+		ASSERT_NPU(npu_device_info(connection, 0, &info));
+	} while (info.status != NPU_DEVICE_READY);
+	input_of(job)[0] = 41;
+	ASSERT_OUTCOME(run(connection, job), NPU_DONE);
+	ck_assert_uint_eq(output_of(job)[0], 42);
+	npu_disconnect(connection);
+	harness_stop(harness);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ the daemon */
 
 START_TEST(clients_learn_that_the_daemon_died)
@@ -317,6 +346,7 @@ int main(void)
 	tcase_add_test(device, a_stalled_device_is_offline_after_its_deadline);
 	tcase_add_test(device, a_device_that_stalls_while_a_program_runs_is_found_out);
 	tcase_add_test(device, a_device_that_dies_idle_is_offline_without_anybody_asking);
+	tcase_add_test(device, a_device_that_returns_serves_its_old_clients_again);
 	suite_add_tcase(suite, device);
 	tcase_set_timeout(daemon, 120);
 	tcase_add_test(daemon, clients_learn_that_the_daemon_died);

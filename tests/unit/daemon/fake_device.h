@@ -41,6 +41,14 @@ enum fake_call {
 	FAKE_STAYS_BUSY = 1 << 9, /* an abort does not help */
 	FAKE_COLLECT = 1 << 10,
 	FAKE_SCRUB = 1 << 11, /* the daemon's own job faults */
+	FAKE_ATTACH = 1 << 12,
+	FAKE_OPEN = 1 << 13,
+};
+
+/* A page table of a device that keeps several. */
+struct vfio_space {
+	struct vfio_space *next;
+	uint32_t mappings;
 };
 
 struct fake {
@@ -48,12 +56,14 @@ struct fake {
 	struct npu_device npu;
 	unsigned failing;
 	bool gone;
+	bool release; /* the host wants it back */
 	int idle;
 	char trace[512]; /* one letter per call, see the functions */
 	struct {
 		uint64_t iova;
 		uint64_t bytes;
 		unsigned prot;
+		const struct vfio_space *space;
 	} maps[FAKE_MAPS];
 	struct npu_event events[FAKE_EVENTS];
 	unsigned event_count;
@@ -62,6 +72,9 @@ struct fake {
 	unsigned dispatches;
 	unsigned acks;
 	bool closed;
+	unsigned opens; /* by its source, after the first */
+	struct vfio_space *live_tables;
+	const struct vfio_space *attached;
 };
 
 struct world {
@@ -123,14 +136,14 @@ static inline int fake_map(struct vfio_device *vfio, struct vfio_space *space, i
 	struct fake *fake = list_entry(vfio, struct fake, vfio);
 
 	(void)offset;
-	(void)space;
+	ck_assert((space != NULL) == (vfio->ops->space_new != NULL));
 	fake_note(fake, 'm');
 	if (fake_result(fake, FAKE_MAP) < 0)
 		return fake->gone ? -ENODEV : -ENOMEM;
 	ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
 	for (int i = 0; i < FAKE_MAPS; i++)
-		if (fake->maps[i].bytes && iova.v < fake->maps[i].iova + fake->maps[i].bytes &&
-		    fake->maps[i].iova < iova.v + bytes)
+		if (fake->maps[i].bytes && fake->maps[i].space == space &&
+		    iova.v < fake->maps[i].iova + fake->maps[i].bytes && fake->maps[i].iova < iova.v + bytes)
 			return -EEXIST;
 	for (int i = 0; i < FAKE_MAPS; i++) {
 		if (fake->maps[i].bytes)
@@ -138,6 +151,9 @@ static inline int fake_map(struct vfio_device *vfio, struct vfio_space *space, i
 		fake->maps[i].iova = iova.v;
 		fake->maps[i].bytes = bytes;
 		fake->maps[i].prot = prot;
+		fake->maps[i].space = space;
+		if (space)
+			space->mappings++;
 		vfio->mappings++;
 		return 0;
 	}
@@ -148,14 +164,15 @@ static inline int fake_unmap(struct vfio_device *vfio, struct vfio_space *space,
 {
 	struct fake *fake = list_entry(vfio, struct fake, vfio);
 
-	(void)space;
 	fake_note(fake, 'u');
 	if (fake_result(fake, FAKE_UNMAP) < 0)
 		return fake_result(fake, FAKE_UNMAP);
 	for (int i = 0; i < FAKE_MAPS; i++) {
-		if (fake->maps[i].bytes != bytes || fake->maps[i].iova != iova.v)
+		if (fake->maps[i].bytes != bytes || fake->maps[i].iova != iova.v || fake->maps[i].space != space)
 			continue;
 		fake->maps[i].bytes = 0;
+		if (space)
+			space->mappings--;
 		vfio->mappings--;
 		return 0;
 	}
@@ -169,7 +186,9 @@ static inline int fake_irq_unmask(struct vfio_device *vfio)
 
 static inline int fake_life(struct vfio_device *vfio)
 {
-	return fake_result(list_entry(vfio, struct fake, vfio), 0);
+	struct fake *fake = list_entry(vfio, struct fake, vfio);
+
+	return fake->gone ? -ENODEV : fake->release ? VFIO_LIFE_RELEASE : VFIO_LIFE_OK;
 }
 
 static inline int fake_vfio_reset(struct vfio_device *vfio)
@@ -182,17 +201,86 @@ static inline int fake_vfio_reset(struct vfio_device *vfio)
 	return fake_result(fake, FAKE_VFIO_RESET);
 }
 
+static inline void fake_table_drop(struct fake *fake, struct vfio_space *space)
+{
+	struct vfio_space **at = &fake->live_tables;
+
+	while (*at != space)
+		at = &(*at)->next;
+	*at = space->next;
+	for (int i = 0; i < FAKE_MAPS; i++) {
+		if (!fake->maps[i].bytes || fake->maps[i].space != space)
+			continue;
+		fake->maps[i].bytes = 0;
+		fake->vfio.mappings--;
+	}
+	free(space);
+}
+
 /* The test still looks at the fake: it is freed with the world. */
 static inline void fake_close(struct vfio_device *vfio)
 {
-	fake_note(list_entry(vfio, struct fake, vfio), 'X');
-	list_entry(vfio, struct fake, vfio)->closed = true;
+	struct fake *fake = list_entry(vfio, struct fake, vfio);
+
+	fake_note(fake, 'X');
+	/* Tables go with the device. */
+	while (fake->live_tables)
+		fake_table_drop(fake, fake->live_tables);
+	fake->attached = NULL;
+	fake->closed = true;
 	close(vfio->irq_fd);
 	vfio->irq_fd = -1;
 }
 
 static const struct vfio_ops fake_vfio_ops = {
     .name = "fake",
+    .map = fake_map,
+    .unmap = fake_unmap,
+    .irq_unmask = fake_irq_unmask,
+    .reset = fake_vfio_reset,
+    .life = fake_life,
+    .close = fake_close,
+};
+
+static inline int fake_space_new(struct vfio_device *vfio, struct vfio_space **out)
+{
+	struct fake *fake = list_entry(vfio, struct fake, vfio);
+
+	fake_note(fake, '+');
+	if (fake_result(fake, 0) < 0)
+		return -ENODEV;
+	*out = calloc(1, sizeof(**out));
+	ck_assert_ptr_nonnull(*out);
+	(*out)->next = fake->live_tables;
+	fake->live_tables = *out;
+	return 0;
+}
+
+static inline int fake_space_free(struct vfio_device *vfio, struct vfio_space *space)
+{
+	struct fake *fake = list_entry(vfio, struct fake, vfio);
+
+	fake_note(fake, '-');
+	ck_assert_ptr_ne(space, fake->attached);
+	fake_table_drop(fake, space);
+	return 0;
+}
+
+static inline int fake_attach(struct vfio_device *vfio, struct vfio_space *space)
+{
+	struct fake *fake = list_entry(vfio, struct fake, vfio);
+
+	fake_note(fake, space ? 't' : '0');
+	if (fake_result(fake, FAKE_ATTACH) == 0)
+		fake->attached = space;
+	return fake_result(fake, FAKE_ATTACH);
+}
+
+static const struct vfio_ops fake_table_ops = {
+    .name = "fake with tables",
+    .space_new = fake_space_new,
+    .space_free = fake_space_free,
+    .attach = fake_attach,
     .map = fake_map,
     .unmap = fake_unmap,
     .irq_unmask = fake_irq_unmask,
@@ -321,7 +409,41 @@ static inline struct host_options world_options(void)
 	return options;
 }
 
-static inline void world_open_with(struct world *world, const struct host_options *options)
+static inline void fake_init_transport(struct fake *fake, const struct vfio_ops *ops)
+{
+	fake->vfio.ops = ops;
+	fake->vfio.irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	fake->vfio.life_fd = -1;
+	fake->vfio.mappings = 0;
+	fake->npu.ops = &fake_npu_ops;
+	fake->npu.vfio = &fake->vfio;
+	fake->npu.rungs = 0x7;
+	fake->npu.identity = (struct npu_identity){
+	    .generation = NPU_GEN_V3, .clusters = 1, .cores = 3, .tecs = 4, .gm_bytes = 4u << 20, .name = "FAKE"};
+	fake->idle = 1;
+	fake->closed = false;
+	memset(fake->maps, 0, sizeof(fake->maps));
+}
+
+/* The same device again, as a source of the daemon. */
+static inline int fake_open(void *user, struct vfio_device **vfio, struct npu_device **npu, char *why, size_t why_bytes)
+{
+	struct fake *fake = user;
+
+	fake_note(fake, 'O');
+	ck_assert(fake->closed);
+	if (fake->failing & FAKE_OPEN || fake->gone) {
+		(void)snprintf(why, why_bytes, "it is not there");
+		return -ENOENT;
+	}
+	fake_init_transport(fake, fake->vfio.ops);
+	fake->opens++;
+	*vfio = &fake->vfio;
+	*npu = &fake->npu;
+	return 0;
+}
+
+static inline void world_open_on(struct world *world, const struct host_options *options, const struct vfio_ops *ops)
 {
 	static const struct device_hooks hooks = {world_watch, world_arm, NULL};
 	struct fake *fake = calloc(1, sizeof(*fake));
@@ -332,20 +454,25 @@ static inline void world_open_with(struct world *world, const struct host_option
 	log_setup((enum log_level)0, LOG_FORMAT_KV);
 	fake_now = (nsec_t){NSEC_PER_SEC};
 	clock_set_source(fake_clock);
-	fake->vfio.ops = &fake_vfio_ops;
-	fake->vfio.irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	fake->vfio.life_fd = -1;
-	fake->npu.ops = &fake_npu_ops;
-	fake->npu.vfio = &fake->vfio;
-	fake->npu.rungs = 0xf;
-	fake->npu.identity = (struct npu_identity){
-	    .generation = NPU_GEN_V3, .clusters = 1, .cores = 3, .tecs = 4, .gm_bytes = 4u << 20, .name = "FAKE"};
-	fake->idle = 1;
+	fake_init_transport(fake, ops);
 	world->fake = fake;
 	ck_assert_int_eq(host_new(options, 1, &world->host), 0);
 	ck_assert_int_eq(device_new("fake0", &fake->vfio, &fake->npu, false, &world->device), 0);
 	ck_assert_int_eq(host_add_device(world->host, world->device), 0);
 	device_set_hooks(world->device, &hooks, world);
+}
+
+static inline void world_open_with(struct world *world, const struct host_options *options)
+{
+	world_open_on(world, options, &fake_vfio_ops);
+}
+
+/* From now on the device can be opened again. */
+static inline void world_has_source(struct world *world)
+{
+	const struct device_source source = {fake_open, world->fake};
+
+	device_set_source(world->device, &source);
 }
 
 static inline void world_open(struct world *world)
@@ -374,10 +501,14 @@ static inline void world_close(struct world *world)
 	ck_assert_uint_eq(world->host->counters.submissions, 0);
 	ck_assert_uint_eq(world->device->in_flight_count, 0);
 	ck_assert_uint_eq(world->device->mapping_count, 0);
-	if (!world->device->closed)
-		ck_assert_uint_eq(world->fake->vfio.mappings, 0);
+	if (!world->device->closed) {
+		/* A scrubber with a table of its own keeps that. */
+		ck_assert_uint_eq(world->fake->vfio.mappings, world->device->tables && world->device->scrubber ? 2 : 0);
+		ck_assert_ptr_null(world->fake->attached);
+	}
 	device_free(world->device);
 	ck_assert(world->fake->closed);
+	ck_assert_ptr_null(world->fake->live_tables);
 	host_free(world->host);
 	free(world->fake);
 	ck_assert_uint_eq(count_open_fds(), world->fds_before);

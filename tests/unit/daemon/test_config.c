@@ -39,7 +39,8 @@ START_TEST(every_key_reaches_its_place)
 	    "{\"socket\": {\"path\": \"/run/x\", \"mode\": \"0600\", \"group\": \"g\"},"
 	    "\"log\": {\"level\": \"debug\", \"format\": \"json\"},"
 	    "\"devices\": [{\"name\": \"a\", \"transport\": \"vfio-user\", \"path\": \"/a\", \"deadline_ms\": 5},"
-	    "{\"name\": \"b\", \"path\": \"/b\"}],"
+	    "{\"name\": \"b\", \"path\": \"/b\"},"
+	    "{\"name\": \"c\", \"transport\": \"vfio\", \"address\": \"0000:01:00.0\", \"iommu\": \"type1\"}],"
 	    "\"scheduler\": {\"policy\": \"fifo\", \"max_in_flight\": 4},"
 	    "\"budget\": {\"default_ms\": 10, \"max_ms\": 20}, \"scrub\": \"none\","
 	    "\"limits\": {\"connections\": 7, \"session\": {\"buffers\": 9}, \"tenant\": {\"jobs\": 3},"
@@ -54,9 +55,12 @@ START_TEST(every_key_reaches_its_place)
 	ck_assert_str_eq(config.socket.path, "/run/x");
 	ck_assert_uint_eq(config.socket.mode, 0600);
 	ck_assert_uint_eq(config.log.level, LOG_LEVEL_DEBUG);
-	ck_assert_uint_eq(config.device_count, 2);
+	ck_assert_uint_eq(config.device_count, 3);
 	ck_assert_uint_eq(config.devices[0].deadline_ms, 5);
 	ck_assert_str_eq(config.devices[1].path, "/b");
+	ck_assert_uint_eq(config.devices[2].transport, TRANSPORT_VFIO);
+	ck_assert_str_eq(config.devices[2].address, "0000:01:00.0");
+	ck_assert_uint_eq(config.devices[2].iommu, VFIO_IOMMU_TYPE1);
 	config_host_options(&config, &options);
 	ck_assert_uint_eq(options.max_in_flight, 4);
 	ck_assert_uint_eq(options.default_budget_ns, 10000000);
@@ -92,6 +96,18 @@ static const char *const bad[][2] = {
     {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"deadline_ms\": 0}]}", "devices[0].deadline_ms: "},
     {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"transport\": \"pci\"}]}", "devices[0].transport: "},
     {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"x\": 0}]}", "devices[0].x: unknown key"},
+    {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\"}]}", "devices[0].address: missing"},
+    {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\", \"address\": \"../x\"}]}",
+     "devices[0].address: is not the name"},
+    {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\", \"address\": \"0000:01:00.0\", \"path\": \"/a\"}]}",
+     "devices[0].path: has no meaning"},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"address\": \"0000:01:00.0\"}]}",
+     "devices[0].address: has no meaning"},
+    {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\", \"address\": \"1.npu\", \"iommu\": \"no\"}]}",
+     "devices[0].iommu: must be one of"},
+    {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\", \"address\": \"1.npu\"},"
+     "{\"name\": \"b\", \"transport\": \"vfio\", \"address\": \"1.npu\"}]}",
+     "devices[1].address: devices[0] has the same address"},
     {"{" DEVICES ", \"x\": 0}", "x: unknown key"},
     {"{" DEVICES ", " DEVICES "}", "line 1"},
     {"{" DEVICES ", \"socket\": {\"mode\": \"660\"}}", "socket.mode: "},

@@ -67,6 +67,7 @@ START_TEST(the_ladder_goes_up_over_what_a_device_has_and_ends_offline)
 	ck_assert_int_eq(recovery_begin(&recovery, 0xf, RECOVERY_ABORT), RECOVERY_ABORT);
 	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_SOFT_RESET);
 	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_TRANSPORT_RESET);
+	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_REOPEN);
 	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_OFFLINE);
 	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_DONE);
 	ck_assert_int_eq(recovery_begin(&recovery, 1u << RECOVERY_ABORT, RECOVERY_ABORT), RECOVERY_ABORT);

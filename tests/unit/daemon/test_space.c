@@ -53,9 +53,9 @@ START_TEST(the_arena_gives_back_what_it_gave)
 	struct address_space space;
 	uint32_t a, b, c, again;
 
-	ck_assert_int_eq(address_space_init(&space, 3), 0);
+	ck_assert_int_eq(address_space_init(&space, 3, NULL, 0), 0);
 	ck_assert_int_eq(address_space_open_arena(&space), 0);
-	ck_assert_uint_eq(space.arena.iova.v, (3ull << 32) + ARENA_OFFSET);
+	ck_assert_uint_eq(space.pieces[0].iova.v, (3ull << 32) + ARENA_OFFSET);
 	ck_assert_int_eq(arena_alloc(&space, 4096, &a), 0);
 	ck_assert_int_eq(arena_alloc(&space, 8192 + 1, &b), 0);
 	ck_assert_int_eq(arena_alloc(&space, 1, &c), 0);

@@ -20,7 +20,7 @@ START_TEST(probe_follows_the_reference_trace)
 	ck_assert_uint_eq(npu->identity.partitions, 1);
 	ck_assert_uint_eq(npu->identity.gm_bytes, 4u << 20);
 	ck_assert_str_eq(npu->identity.name, "X2_1204MP3");
-	ck_assert_uint_eq(npu->rungs, 0xf);
+	ck_assert_uint_eq(npu->rungs, 0x7);
 	fake.script = INITIALISE IDLE TICKS_ON;
 	ck_assert_int_eq(npu->ops->init(npu), 0);
 	fake_done(&fake);

@@ -292,6 +292,31 @@ START_TEST(memory_without_a_file_goes_through_the_channel)
 }
 END_TEST
 
+START_TEST(a_blind_device_asks_for_what_is_not_mapped_and_the_other_side_judges)
+{
+	const struct dma_channel channel = {transfer, NULL, NULL};
+	struct dma_map *map;
+	uint8_t bytes[32] = {0};
+	bool direct;
+	void *data;
+
+	dma_set_channel(dma, &channel);
+	dma_set_blind(dma);
+	/* neither the descriptor nor the permission counts */
+	ck_assert_int_eq(add(0, BASE + 8 * PAGE, PAGE, DMA_ACCESS_READ), 0);
+	ck_assert_int_eq(dma_pin(dma, BASE + 8 * PAGE, 8, DMA_ACCESS_READ, &data, &map), -EAGAIN);
+	ck_assert_int_eq(dma_write(dma, BASE + 8 * PAGE, bytes, 32, NULL), 0);
+	ck_assert_uint_eq(asked_address, BASE + 8 * PAGE);
+	ck_assert_int_eq(dma_read(dma, BASE + 2 * PAGE, bytes, 32, NULL), 0);
+	ck_assert_int_eq(bytes[31], 0x77);
+	/* by the page: the other side may know one and not the next */
+	ck_assert_int_eq(dma_read(dma, BASE + PAGE - 8, bytes, 32, NULL), -EFAULT);
+	ck_assert_uint_eq(asked_address, BASE + PAGE);
+	ck_assert(dma_allowed(dma, BASE + PAGE, 8, RW, &direct));
+	ck_assert(!direct);
+}
+END_TEST
+
 START_TEST(a_page_taken_away_reads_as_zero_once_and_faults_after)
 {
 	struct dma_map *map;
@@ -332,6 +357,7 @@ int main(void)
 	tcase_add_test(table, an_unmap_waits_for_the_last_user_and_locks_out_new_ones);
 	tcase_add_test(table, a_stalled_unmap_asks_for_help);
 	tcase_add_test(table, memory_without_a_file_goes_through_the_channel);
+	tcase_add_test(table, a_blind_device_asks_for_what_is_not_mapped_and_the_other_side_judges);
 	tcase_add_test(table, a_page_taken_away_reads_as_zero_once_and_faults_after);
 	suite_add_tcase(suite, table);
 	return suite_main(suite);

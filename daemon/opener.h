@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a configured device is opened: transport, detection, initialisation. The first time and every later one. */
+#ifndef NPUD_OPENER_H
+#define NPUD_OPENER_H
+
+#include <stddef.h>
+
+#include "daemon/config.h"
+#include "daemon/npu/npu.h"
+#include "daemon/vfio/vfio.h"
+
+struct opener {
+	const struct config_device *config;
+	struct npu_quirks quirks;
+};
+
+/*
+ * A transport whose NPU was found and initialised; may block for the transport's deadline. On failure `why` says what,
+ * where and what to do, and nothing is left open. -EBUSY: another process has the device. What `why` says on success is
+ * worth a line in the log, if it is not empty.
+ */
+int opener_open(const struct opener *opener, struct vfio_device **vfio, struct npu_device **npu, char *why,
+		size_t why_bytes);
+
+/* What of the configuration names the device: socket or address. */
+const char *opener_place(const struct config_device *config);
+
+#endif

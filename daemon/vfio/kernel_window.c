@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * type1, and iommufd before file maps, pin memory by the address at which a process sees it. The pages stay pinned
+ * without it: the address is read during the call only. type1 keeps it for devices that the CPU emulates, which ours
+ * is not; iommufd would read it again if the last page table of an address space went and another came, and ours is
+ * made before the first map and goes after the last. So the daemon, which serves many gigabytes, shows the kernel
+ * 16 MiB at a time.
+ */
+#include "daemon/vfio/kernel_window.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "daemon/vfio/kernel_calls.h"
+
+#define HUGE_BYTES (2ull << 20)
+#define RESERVED_BYTES (IOMMU_PIECE_BYTES + HUGE_BYTES)
+
+int kernel_window_open(struct kernel_window *window)
+{
+	void *base =
+	    kernel_calls->mmap(NULL, RESERVED_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	*window = (struct kernel_window){.own_fd = -1};
+	if (base == MAP_FAILED)
+		return -errno;
+	window->base = base;
+	return 0;
+}
+
+/*
+ * Huge pages of the file are entered into the process's page table, and the IOMMU's, as such only where address and
+ * offset, and bus address and memory, agree within 2 MiB.
+ */
+static uint8_t *place(const struct kernel_window *window, const struct iommu_piece *piece)
+{
+	uint64_t base = (uintptr_t)window->base;
+
+	if ((piece->iova ^ piece->offset) % HUGE_BYTES)
+		return window->base;
+	return window->base + (piece->iova - base) % HUGE_BYTES;
+}
+
+static void *show(int fd, const struct iommu_piece *piece, uint8_t *at)
+{
+	int prot = piece->prot & VFIO_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
+
+	return kernel_calls->mmap(at, piece->bytes, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)piece->offset);
+}
+
+/* Kernels before 6.7 map a write-sealed file only through a descriptor that could not write anyway. */
+static int reopen(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return kernel_calls->open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int kernel_window_show(struct kernel_window *window, struct iommu_piece *piece)
+{
+	uint8_t *at = place(window, piece);
+	void *shown = show(window->own_fd >= 0 ? window->own_fd : piece->fd, piece, at);
+
+	if (shown == MAP_FAILED && errno == EPERM && !(piece->prot & VFIO_WRITE) && window->own_fd < 0) {
+		window->own_fd = reopen(piece->fd);
+		if (window->own_fd < 0)
+			return -errno;
+		shown = show(window->own_fd, piece, at);
+	}
+	if (shown == MAP_FAILED)
+		return -errno;
+	piece->address = shown;
+	return 0;
+}
+
+void kernel_window_close(struct kernel_window *window)
+{
+	if (window->base)
+		kernel_calls->munmap(window->base, RESERVED_BYTES);
+	if (window->own_fd >= 0)
+		kernel_calls->close(window->own_fd);
+	*window = (struct kernel_window){.own_fd = -1};
+}
