@@ -243,6 +243,14 @@ demo: setup
 ## make demo-test     the demo's own tests
 demo-test: all $(DEMO_TESTS)
 	@BIN=$(B) V=$(V) CC=$(CC) tests/run.sh demo tests/demo/demo_test.sh tests/demo/npuctl_test.sh tests/demo/fetch_test.sh
+FAKE_VFIO := $(B)/tests/tools/fake_vfio.so
+$(FAKE_VFIO): $(B)/tests/tools/fake_vfio.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $<
+.PHONY: tools-test
+## make tools-test    npuctl doctor, bind and unbind on fake hosts
+tools-test: $(B)/npuctl $(FAKE_VFIO)
+	@BIN=$(B) tests/run.sh tools tests/tools/doctor_test.sh tests/tools/bind_test.sh
 BENCH := $(B)/tests/bench/bench $(B)/tests/bench/blazeface_dnnl
 $(B)/tests/bench/bench: $(call obj,$(wildcard tests/bench/bench*.c) tools/wire.c tools/file.c) $(B)/daemon.a $(LIBRARY)
 	$(call step,LD)
@@ -335,7 +343,7 @@ docs-check:
 
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs
-test-programs: integration-programs fuzz-programs $(DEMO_TESTS) $(BENCH) $(B)/tests/golden/golden_test \
+test-programs: integration-programs fuzz-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
 	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
 
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or

@@ -59,8 +59,8 @@ static int command_abort(struct device *device, struct pool *pool)
 {
 	if (!pool->exists)
 		return -ENOENT;
+	/* What has ended and is not acknowledged stays to be seen: an abort resets clusters, not the task manager. */
 	device_pool_stop(device, pool);
-	irq_clear(device, pool);
 	pool->halted = false;
 	pool->has_context = false;
 	device->stats.aborts++;

@@ -111,6 +111,7 @@ static int make_pool(struct npu_graph *graph)
 
 	if (rc)
 		return rc;
+	npu_memfd_prepare(fd);
 	rc = write_pool(graph, fd);
 	if (rc == 0)
 		rc = npu_memfd_seal(fd, true);

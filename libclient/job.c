@@ -21,11 +21,9 @@ static int make_memory(struct npu_job *job, int *out)
 
 	if (rc)
 		return rc;
-	rc = npu_memfd_map(fd, plan->job_bytes, &job->pool.memory);
-	if (rc == 0) {
-		job->pool.bytes = plan->job_bytes;
+	rc = npu_memfd_map(fd, &job->pool.memory, &job->pool.mapped);
+	if (rc == 0)
 		rc = npu_memfd_seal(fd, false);
-	}
 	if (rc) {
 		(void)close(fd);
 		return rc;

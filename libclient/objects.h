@@ -11,7 +11,7 @@ struct npu_buffer {
 	uint64_t handle; /* 0: none */
 	uint32_t npu_address;
 	uint8_t *memory; /* NULL: not mapped here */
-	size_t bytes;
+	size_t mapped; /* bytes of `memory` */
 };
 
 struct npu_graph {
@@ -32,12 +32,29 @@ struct npu_job {
 	uint32_t in_flight; /* submissions queued or running, or whose callback has not begun */
 };
 
+/* --- hugepage.c */
+
+#define NPU_HUGE_PAGE_BYTES (2ull << 20)
+#define NPU_HUGE_PAGES_ENV "NPU_HUGE_PAGES" /* "0": never take pages that the administrator has set aside */
+
+/* What the host has and gives; tests put their own in its place. */
+struct npu_huge_source {
+	uint64_t (*free_pages)(void); /* 2 MiB pages that are promised to nobody */
+	int (*create)(uint64_t bytes); /* a populated memfd of them, or -errno */
+};
+extern struct npu_huge_source npu_huge_source;
+
+/* A populated memfd of huge pages with room for `bytes`, or -errno: then ordinary memory it is. */
+int npu_huge_create(uint64_t bytes);
+
 /* --- pool.c */
 
-/* A populated memfd that cannot shrink; close-on-exec. */
+/* A memfd of at least `bytes`, of huge pages where there are any; close-on-exec. */
 int npu_memfd_create(uint64_t bytes, int *out);
-/* Map it writable, populated, absent in forked children. */
-int npu_memfd_map(int fd, size_t bytes, uint8_t **out);
+/* Map the whole file writable, populated, absent in forked children. `mapped` is what to unmap. */
+int npu_memfd_map(int fd, uint8_t **out, size_t *mapped);
+/* Prefer large pages for what npu_memfd_write() will fill. */
+void npu_memfd_prepare(int fd);
 /* Fill [offset, offset + bytes) by writing; `next` is where the last write ended, the gap up to here becomes zeros. */
 int npu_memfd_write(int fd, const void *data, uint64_t bytes, uint64_t offset, uint64_t *next);
 int npu_memfd_seal(int fd, bool read_only);

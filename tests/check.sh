@@ -20,6 +20,7 @@ unit|make -j2 unit
 unit-asan|make -j2 V=asan unit
 unit-tsan|make -j2 V=tsan unit-threads
 docs|make docs-check
+tools|make tools-test
 integration|make integration
 integration-asan|make V=asan integration
 integration-tsan|make V=tsan integration

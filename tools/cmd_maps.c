@@ -38,7 +38,7 @@ static const char *kind_name(enum npu_map_kind kind)
 
 static const char *state_name(enum npu_map_state state)
 {
-	static const char *const names[] = {"?", "reserved", "mapped", "live", "changing"};
+	static const char *const names[] = {"?", "reserved", "live", "changing"};
 
 	return state >= NPU_MAP_RESERVED && state <= NPU_MAP_CHANGING ? names[state] : names[0];
 }

@@ -15,10 +15,13 @@ static const struct {
 	const char *usage;
 	const char *summary;
 } commands[] = {
+    {"bind", command_bind, usage_bind, "give a device to VFIO, so that npud can have it"},
+    {"doctor", command_doctor, usage_doctor, "what stands between this host and a working NPU"},
     {"info", command_info, usage_info, "the NPUs that npud serves"},
     {"maps", command_maps, usage_maps, "which session has memory at which addresses (the right maps)"},
     {"run", command_run, usage_run, "run a model on files or random numbers; measure it"},
     {"stats", command_stats, usage_stats, "what npud holds and has done (root or npud's own user)"},
+    {"unbind", command_unbind, usage_unbind, "give a device back to the driver it had"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -28,9 +31,10 @@ static void usage_print(FILE *to)
 	(void)fputs("usage: npuctl COMMAND [OPTION...]\n\n", to);
 	for (size_t i = 0; i < COMMANDS; i++)
 		(void)fprintf(to, "  %-6s  %s\n", commands[i].name, commands[i].summary);
-	(void)fputs("\n`npuctl COMMAND --help` explains one. npud is looked for at --socket, else $NPU_SOCKET, else\n"
-		    "/run/npud/npud.sock. Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
-		    to);
+	(void)fputs(
+	    "\n`npuctl COMMAND --help` explains one. npud is looked for at --socket, else $NPU_SOCKET, else\n"
+	    "/run/npud/npud.sock. Exit codes: 0 done, 1 failed, 2 wrong usage; doctor, bind and unbind have more.\n",
+	    to);
 }
 
 int usage_error(const char *command, const char *what)

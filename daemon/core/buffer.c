@@ -59,14 +59,16 @@ static int check_access(int fd, bool read_only, struct fail *fail)
 /*
  * Sparse memory would be populated, and so paid for, by whoever touches it first: the device. Allocated pages that
  * nobody wrote yet look like holes, so the block count is asked first. Blocks beyond the end can fool it; the session
- * has been charged for every byte either way.
+ * has been charged for every byte either way. hugetlbfs knows no holes: it calls all of a file data. A file that lacks
+ * blocks and still shows no hole anywhere is such a one, and lies.
  */
 static int check_populated(int fd, const struct stat *file, const struct buffer_request *request, struct fail *fail)
 {
 	if (file->st_blocks >= 0 && (uint64_t)file->st_blocks * 512 >= (uint64_t)file->st_size)
 		return 0;
+	off_t first = lseek(fd, 0, SEEK_HOLE);
 	off_t hole = lseek(fd, (off_t)request->offset, SEEK_HOLE);
-	if (hole >= 0 && (uint64_t)hole >= request->offset + request->bytes)
+	if (first >= 0 && first < file->st_size && hole >= 0 && (uint64_t)hole >= request->offset + request->bytes)
 		return 0;
 	return fail_set(fail, EINVAL,
 			"buffer fd: not populated in [%" PRIu64 ", +%" PRIu64

@@ -11,6 +11,8 @@
 #include "daemon/core/host.h"
 #include "daemon/core/session.h"
 #include "daemon/log.h"
+#include "daemon/npu/v3_tcb.h"
+#include "daemon/util/barrier.h"
 #include "daemon/util/clock.h"
 
 _Static_assert((int)RECOVERY_ABORT == (int)NPU_RUNG_ABORT && (int)RECOVERY_SOFT_RESET == (int)NPU_RUNG_SOFT_RESET &&
@@ -34,6 +36,19 @@ void device_blame(struct device *device, enum outcome outcome, const char *reaso
 		incident->event = *event;
 }
 
+/*
+ * What waits behind the running job must not begin while the abort is on its way, or it would run twice: the device
+ * parks behind whatever ends from now on. What has begun already is behind a completion that the worker still finds.
+ */
+static void unlink_waiting(struct device *device)
+{
+	if (!device->attached || !device->attached->space.memory)
+		return;
+	for (uint32_t i = 0; i < ARENA_HOLDS; i++)
+		v3_tcb_set_next(arena_hold(&device->attached->space, i), (iova_t){0});
+	device_write_barrier();
+}
+
 static void start_rung(struct device *device, enum recovery_rung rung)
 {
 	struct device_work *work = &device->work;
@@ -47,6 +62,7 @@ static void start_rung(struct device *device, enum recovery_rung rung)
 		device->counters.aborts++;
 	else if (rung != RECOVERY_OFFLINE)
 		device->counters.resets++;
+	unlink_waiting(device);
 	bool tell = rung != RECOVERY_ABORT;
 	device_work_start(device, DEV_OP_RUNG, DEV_RECOVERING);
 	if (tell)
@@ -59,6 +75,7 @@ void device_recover(struct device *device, enum recovery_rung from)
 		  LOG_STR("reason", device->incident.reason ? device->incident.reason : ""),
 		  LOG_U64("session", device->attached ? device->attached->id : 0),
 		  LOG_U64("in_flight", device->in_flight_count));
+	device->work.late_count = 0;
 	unsigned available = device->npu->rungs | (device->source.open ? 1u << RECOVERY_REOPEN : 0);
 	start_rung(device, recovery_begin(&device->recovery, available, from));
 }
@@ -116,12 +133,25 @@ static void put_back(struct device *device, struct submission *submission, bool 
 	finish_running(device, submission, &result, now);
 }
 
+/* A completion that came before the abort took hold counts. */
+static void count_late(struct device *device, nsec_t now)
+{
+	struct device_work *work = &device->work;
+
+	if (work->op != DEV_OP_RUNG)
+		return;
+	for (unsigned i = 0; i < work->late_count; i++)
+		device_event(device, &work->late[i], now);
+	work->late_count = 0;
+}
+
 /* In order of the pool: what precedes the guilty has ended, the guilty was running, the rest had not begun. */
 void device_judge(struct device *device, nsec_t now)
 {
-	struct submission *guilty = device->incident.guilty;
 	bool started = true;
 
+	count_late(device, now);
+	struct submission *guilty = device->incident.guilty;
 	if (guilty && guilty->state == SUBMISSION_RUNNING) {
 		struct list *before = guilty->link.prev;
 		if (before != &device->in_flight)
@@ -144,10 +174,7 @@ static void settle_rung(struct device *device)
 	struct device_work *work = &device->work;
 	nsec_t now = clock_now();
 
-	/* A completion that came before the abort took hold counts. */
-	for (unsigned i = 0; i < work->late_count; i++)
-		if (work->late[i].kind == NPU_EVENT_DONE)
-			device_event(device, &work->late[i], now);
+	count_late(device, now);
 	device->chained = false;
 	device->redial = false;
 	if (work->rung == RECOVERY_REOPEN) {

@@ -11,7 +11,7 @@
 
 #define IDLE_POLLS 40
 #define IDLE_POLL_NS 50000
-#define DRAIN_ROUNDS 16
+#define DRAIN_ROUNDS 512 /* more than any device can have pending: a driver gives one cause a call */
 
 int device_fail_at(struct device_work *work, const char *stage, int error)
 {
@@ -19,7 +19,17 @@ int device_fail_at(struct device_work *work, const char *stage, int error)
 	return error;
 }
 
-/* Keep what the interrupts say for the loop to match, and leave the device's status clean. */
+/* The pool is in order: a later completion stands for an earlier one when there is no room for both. */
+static void keep_late(struct device_work *work, const struct npu_event *event)
+{
+	if (event->kind != NPU_EVENT_DONE)
+		return;
+	if (work->late_count < DEVICE_LATE_EVENTS)
+		work->late_count++;
+	work->late[work->late_count - 1] = *event;
+}
+
+/* Keep what the interrupts say for the loop to match, and leave the device's status clean. -EIO if it does not end. */
 static int drain(struct device_work *work)
 {
 	struct npu_device *npu = work->device->npu;
@@ -30,10 +40,9 @@ static int drain(struct device_work *work)
 		if (count < 0)
 			return count;
 		if (count == 0)
-			break;
+			return npu->ops->irq_finish(npu);
 		for (int i = 0; i < count; i++) {
-			if (work->late_count < DEVICE_LATE_EVENTS)
-				work->late[work->late_count++] = events[i];
+			keep_late(work, &events[i]);
 			/* Nobody listens any more: let the emitter go. */
 			if (events[i].kind == NPU_EVENT_SIGNAL) {
 				int error = npu->ops->irq_ack_signal(npu);
@@ -42,7 +51,7 @@ static int drain(struct device_work *work)
 			}
 		}
 	}
-	return npu->ops->irq_finish(npu);
+	return -EIO;
 }
 
 /* 1 idle, 0 still busy after a bounded wait. */
@@ -145,7 +154,7 @@ static int run_switch(struct device_work *work)
 static int rung_abort(struct device_work *work)
 {
 	struct npu_device *npu = work->device->npu;
-	/* The abort discards what is pending: look as late as possible. */
+	/* Not every device may keep what is pending over an abort: look before it as late as possible, and after it. */
 	int error = drain(work);
 
 	if (error == 0) {
@@ -277,7 +286,9 @@ void device_work_start(struct device *device, enum device_op op, enum device_sta
 	work->vfio = NULL;
 	work->npu = NULL;
 	work->was_reset = false;
-	work->late_count = 0;
+	/* What a rung that failed has heard still counts when the next one succeeds. */
+	if (op != DEV_OP_RUNG)
+		work->late_count = 0;
 	work->result = 0;
 	work->stage = "";
 	worker_submit(device->worker, &work->work);

@@ -13,25 +13,22 @@
 
 /* ------------------------------------------------------------------ what there is */
 
-typedef void (*range_fn)(void *user, const struct map_entry *range);
+typedef void (*entry_fn)(void *user, const struct map_entry *entry);
 
 static enum map_state state_of(const struct session *session, const struct mapping *mapping)
 {
 	const struct device *device = session->device;
-	bool holds = device_holds(device, session);
 
-	/*
-	 * While the worker has the device, what may be mapped is its own: not even to be looked at. With a table per
-	 * session that is everybody's memory; and half-way between two tables nobody knows which is used.
-	 */
-	if ((device->busy || device->dirty) && (holds || device->tables))
+	/* What may be mapped is the worker's while it has the device: not even to be looked at. */
+	if (device->busy && device_holds(device, session))
 		return MAP_STATE_CHANGING;
-	if (!mapping->live)
+	/* A table that the device does not use reaches nothing. */
+	if (device->tables && device->attached != session)
 		return MAP_STATE_RESERVED;
-	return device->tables && device->attached != session ? MAP_STATE_MAPPED : MAP_STATE_LIVE;
+	return mapping->live ? MAP_STATE_LIVE : MAP_STATE_RESERVED;
 }
 
-static struct map_entry range_of(const struct mapping *mapping, enum map_kind kind, enum map_state state)
+static struct map_entry entry_of(const struct mapping *mapping, enum map_kind kind, enum map_state state)
 {
 	return (struct map_entry){.iova = mapping->iova,
 				  .bytes = mapping->bytes,
@@ -41,50 +38,35 @@ static struct map_entry range_of(const struct mapping *mapping, enum map_kind ki
 				  .state = state};
 }
 
-/* Neighbouring pieces in the same state are one range. */
-static void each_arena_range(const struct session *session, uint64_t from, range_fn visit, void *user)
+/* Pieces side by side in the same state are told as one. */
+static void each_piece(const struct session *session, entry_fn visit, void *user)
 {
 	const struct mapping *pieces = session->space.pieces;
-	struct map_entry range = {.bytes = 0};
 
-	for (uint32_t i = 0; pieces && i < ARENA_PIECES; i++) {
-		if (pieces[i].iova.v < from)
-			continue;
-		enum map_state state = state_of(session, &pieces[i]);
-		if (range.bytes && state == range.state) {
-			range.bytes += pieces[i].bytes;
-			continue;
-		}
-		if (range.bytes)
-			visit(user, &range);
-		range = range_of(&pieces[i], MAP_KIND_ARENA, state);
+	for (uint32_t i = 0, end; pieces && i < ARENA_PIECES; i = end) {
+		struct map_entry entry = entry_of(&pieces[i], MAP_KIND_ARENA, state_of(session, &pieces[i]));
+		for (end = i + 1; end < ARENA_PIECES && state_of(session, &pieces[end]) == entry.state; end++)
+			entry.bytes += pieces[end].bytes;
+		visit(user, &entry);
 	}
-	if (range.bytes)
-		visit(user, &range);
 }
 
-static void visit_buffer(const struct buffer *buffer, range_fn visit, void *user)
-{
-	/* Once it is on its way out the worker may be unmapping it beside the loop. */
-	bool leaves = buffer->reap.run != NULL;
-	enum map_state state = leaves ? MAP_STATE_CHANGING : state_of(buffer->session, &buffer->map);
-	struct map_entry range = range_of(&buffer->map, MAP_KIND_BUFFER, state);
-
-	visit(user, &range);
-}
-
-/* Whatever begins at `from` or above, in no order. */
-static void each_range(const struct session *session, uint64_t from, range_fn visit, void *user)
+/* In no order. */
+static void each_entry(const struct session *session, entry_fn visit, void *user)
 {
 	/* While it is reaped, the worker returns the arena; nothing else is left by then. */
 	if (session->reaping)
 		return;
-	each_arena_range(session, from, visit, user);
+	each_piece(session, visit, user);
 	list_each (node, next, &session->buffers) {
 		const struct buffer *buffer = list_entry(node, struct buffer, link);
-		/* The address of a reaped one may be another's by now. */
-		if (!buffer->reaped && buffer->map.iova.v >= from)
-			visit_buffer(buffer, visit, user);
+		/* The address of a reaped one may be another's by now; one that is released may be with the worker. */
+		if (buffer->reaped)
+			continue;
+		struct map_entry entry = entry_of(
+		    &buffer->map, MAP_KIND_BUFFER,
+		    buffer->released && session->device->tables ? MAP_STATE_CHANGING : state_of(session, &buffer->map));
+		visit(user, &entry);
 	}
 }
 
@@ -103,32 +85,35 @@ static const struct session *session_from(const struct host *host, uint64_t id)
 
 /* ------------------------------------------------------------------ pages */
 
-static void add_totals(void *user, const struct map_entry *range)
-{
-	struct map_session *totals = user;
-
-	totals->count++;
-	totals->bytes += range->bytes;
-	if (range->state == MAP_STATE_LIVE) {
-		totals->live_count++;
-		totals->live_bytes += range->bytes;
-	}
-}
-
-/* Those with the smallest addresses, as many as there is room for. */
+/* The mappings with the smallest addresses from `from` on, as many as there is room for. */
 struct pick {
+	struct map_session *totals;
 	struct map_entry *entries;
+	uint64_t from;
 	uint32_t room;
 	uint32_t count;
 	bool more;
 };
 
-static void pick_range(void *user, const struct map_entry *range)
+static void add_totals(struct map_session *totals, const struct map_entry *entry)
+{
+	totals->count++;
+	totals->bytes += entry->bytes;
+	if (entry->state == MAP_STATE_LIVE) {
+		totals->live_count++;
+		totals->live_bytes += entry->bytes;
+	}
+}
+
+static void pick_entry(void *user, const struct map_entry *entry)
 {
 	struct pick *pick = user;
 	uint32_t at = pick->count;
 
-	while (at > 0 && pick->entries[at - 1].iova.v > range->iova.v)
+	add_totals(pick->totals, entry);
+	if (entry->iova.v < pick->from)
+		return;
+	while (at > 0 && pick->entries[at - 1].iova.v > entry->iova.v)
 		at--;
 	if (pick->count < pick->room)
 		pick->count++;
@@ -137,14 +122,16 @@ static void pick_range(void *user, const struct map_entry *range)
 	if (at == pick->room)
 		return;
 	memmove(&pick->entries[at + 1], &pick->entries[at], (pick->count - 1 - at) * sizeof(*pick->entries));
-	pick->entries[at] = *range;
+	pick->entries[at] = *entry;
 }
 
 /* True if mappings of the session did not fit. */
 static bool add_session(struct maps_page *page, const struct session *session, uint64_t from)
 {
 	struct map_session *entry = &page->sessions[page->session_count++];
-	struct pick pick = {.entries = &page->entries[page->entry_count],
+	struct pick pick = {.totals = entry,
+			    .entries = &page->entries[page->entry_count],
+			    .from = from,
 			    .room = NPUD_MAX_MAPS_PER_FRAME - page->entry_count};
 
 	*entry = (struct map_session){.id = session->id,
@@ -154,8 +141,7 @@ static bool add_session(struct maps_page *page, const struct session *session, u
 				      .slot = session->space.slot,
 				      .closing = session->closing,
 				      .first = page->entry_count};
-	each_range(session, 0, add_totals, entry);
-	each_range(session, from, pick_range, &pick);
+	each_entry(session, pick_entry, &pick);
 	entry->on_page = pick.count;
 	page->entry_count += pick.count;
 	return pick.more;
@@ -182,8 +168,7 @@ int maps_read(const struct host *host, uint64_t only, struct maps_cursor from, s
 			return 0;
 		}
 		if (add_session(page, session, iova)) {
-			const struct map_entry *last = &page->entries[page->entry_count - 1];
-			page->next = (struct maps_cursor){session->id, last->iova.v + last->bytes};
+			page->next = (struct maps_cursor){session->id, page->entries[page->entry_count - 1].iova.v + 1};
 			return 0;
 		}
 		session = only ? NULL : session_from(host, session->id + 1);

@@ -19,10 +19,9 @@ struct host;
 /* The numbers of enum MapKind and enum MapState in npud.proto. */
 enum map_kind { MAP_KIND_BUFFER = 1, MAP_KIND_ARENA = 2 };
 enum map_state {
-	MAP_STATE_RESERVED = 1, /* the address is taken, no more */
-	MAP_STATE_MAPPED = 2, /* in the session's page table, which the device does not use now */
-	MAP_STATE_LIVE = 3, /* the device reaches it */
-	MAP_STATE_CHANGING = 4, /* a change of tenure, a recovery or an unmap is under way */
+	MAP_STATE_RESERVED = 1, /* the device does not reach it */
+	MAP_STATE_LIVE = 2,
+	MAP_STATE_CHANGING = 3, /* a change of tenure, a recovery or an unmap is under way */
 };
 
 struct map_entry {
@@ -66,8 +65,7 @@ struct maps_page {
 
 /*
  * One page, by session and then by address. Sessions and mappings may come and go between two pages: what stays is told
- * once. Daemon memory is told in ranges of one state, and so in other pieces after a change. `only` is a session, or 0
- * for all; -ENOENT if there is no such session.
+ * once. `only` is a session, or 0 for all; -ENOENT if there is no such session.
  */
 int maps_read(const struct host *host, uint64_t only, struct maps_cursor from, struct maps_page *page);
 

@@ -61,7 +61,10 @@ struct npu_ops {
 	/* A tenure's command pool. create after a page table is in place; destroy only when idle (-EBUSY else). */
 	int (*pool_create)(struct npu_device *npu);
 	int (*pool_destroy)(struct npu_device *npu);
-	/* Every TCB of the pool stops; nothing is reported for it. */
+	/*
+	 * Every TCB of the pool stops; nothing is reported for it. What ended before that and is still pending is left
+	 * for irq_collect(), which has to be called until 0 before the next dispatch: it names TCBs that may run again.
+	 */
 	int (*pool_abort)(struct npu_device *npu);
 	/*
 	 * Doorbell. `first` starts a chain list at `head` (4 KiB aligned); otherwise the chain has been linked behind

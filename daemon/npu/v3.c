@@ -190,9 +190,9 @@ static int v3_pool_abort(struct npu_device *npu)
 	if (rc)
 		return rc;
 	delay_us(ZY_RESET_DELAY_US);
-	v3->signal_held = false;
-	/* What was pending names TCBs that may run again: it must not be taken for their next completion. */
-	return v3_irq_drain(v3);
+	/* Its emitter is gone, its payload was told. What else is pending stays: a job may have ended until just now.
+	 */
+	return v3->signal_held ? v3_irq_ack_signal(npu) : 0;
 }
 
 static int v3_dispatch(struct npu_device *npu, iova_t head, bool first, uint16_t tag)
@@ -386,11 +386,11 @@ int v3_new(struct vfio_device *vfio, const struct npu_quirks *quirks, struct npu
 		snprintf(why, why_bytes, "out of memory");
 		return -ENOMEM;
 	}
-	v3->base = (struct npu_device){.ops = &v3_ops,
-				       .vfio = vfio,
-				       .identity = {.generation = NPU_GEN_V3, .isa = 5, .config = X2_CONFIG},
-				       .rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET |
-						1u << NPU_RUNG_VFIO_RESET};
+	v3->base =
+	    (struct npu_device){.ops = &v3_ops,
+				.vfio = vfio,
+				.identity = {.generation = NPU_GEN_V3, .isa = 5, .config = X2_CONFIG},
+				.rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET | 1u << NPU_RUNG_VFIO_RESET};
 	if (quirks)
 		v3->quirks = *quirks;
 	/* Read again before anything is written: this has to be an X2. */

@@ -42,7 +42,5 @@ int v3_is_idle(struct npu_device *npu);
 int v3_irq_collect(struct npu_device *npu, struct npu_event events[NPU_MAX_EVENTS]);
 int v3_irq_ack_signal(struct npu_device *npu);
 int v3_irq_finish(struct npu_device *npu);
-/* Acknowledge and forget whatever is pending. -EIO if it does not end. */
-int v3_irq_drain(struct v3 *v3);
 
 #endif

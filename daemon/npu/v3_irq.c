@@ -162,19 +162,3 @@ int v3_irq_finish(struct npu_device *npu)
 {
 	return npu->vfio->ops->irq_unmask(npu->vfio);
 }
-
-int v3_irq_drain(struct v3 *v3)
-{
-	for (int pass = 0; pass < MAX_PASSES; pass++) {
-		struct npu_event events[NPU_MAX_EVENTS];
-		int rc = collect_one(v3, events);
-
-		if (rc == -EAGAIN)
-			return 0;
-		if (rc >= 0 && v3->signal_held)
-			rc = v3_irq_ack_signal(&v3->base);
-		if (rc < 0)
-			return rc;
-	}
-	return -EIO;
-}

@@ -60,6 +60,8 @@ static void ioas_promise(struct vfio_kernel *kernel, uint32_t id)
 			usable[allow.num_iovas++] = (struct iommu_iova_range){next, hole->first - 1};
 		next = hole->first + hole->bytes;
 	}
+	if (next != UINT64_MAX)
+		usable[allow.num_iovas++] = (struct iommu_iova_range){next, UINT64_MAX};
 	if (kernel->base.reserved_count > 0)
 		(void)kernel_ioctl(kernel->iommufd, IOMMU_IOAS_ALLOW_IOVAS, &allow);
 }
@@ -144,7 +146,7 @@ static int attach(struct vfio_device *device, struct vfio_space *space)
 {
 	struct vfio_kernel *kernel = vfio_kernel(device);
 	struct vfio_space *target = space ? space : &kernel->root;
-	struct vfio_device_attach_iommufd_pt attach = {.argsz = VFIO_ATTACH_ARGSZ, .pt_id = target->hwpt};
+	struct vfio_device_attach_iommufd_pt attach = {.argsz = UAPI_ATTACH_ARGSZ, .pt_id = target->hwpt};
 
 	if (kernel_gone(kernel))
 		return -ENODEV;
@@ -245,7 +247,7 @@ static int bind_forbidden(struct vfio_kernel *kernel, struct kernel_why *why)
 
 static int device_bind(struct vfio_kernel *kernel, struct kernel_why *why)
 {
-	struct vfio_device_bind_iommufd bind = {.argsz = VFIO_BIND_ARGSZ, .iommufd = kernel->iommufd};
+	struct vfio_device_bind_iommufd bind = {.argsz = UAPI_BIND_ARGSZ, .iommufd = kernel->iommufd};
 	int rc = kernel_device_ioctl(kernel, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 
 	kernel->device_id = bind.out_devid;

@@ -126,6 +126,35 @@ struct iova_space *iova_space_free(struct iova_space *space)
 	return NULL;
 }
 
+/* A hole that wraps reaches to the end of the address space. */
+static bool ranges_touch(struct iova_range a, struct iova_range b)
+{
+	uint64_t a_last, b_last;
+
+	if (a.bytes == 0 || b.bytes == 0)
+		return false;
+	if (__builtin_add_overflow(a.first, a.bytes - 1, &a_last))
+		a_last = UINT64_MAX;
+	if (__builtin_add_overflow(b.first, b.bytes - 1, &b_last))
+		b_last = UINT64_MAX;
+	return a.first <= b_last && b.first <= a_last;
+}
+
+bool iova_window_usable(struct iova_range window, const struct iova_range *holes, size_t hole_count,
+			struct iova_range needed, uint64_t least)
+{
+	struct iova_space *space;
+
+	for (size_t i = 0; i < hole_count; i++)
+		if (ranges_touch(needed, holes[i]))
+			return false;
+	if (iova_space_new(window, holes, hole_count, &space) != 0)
+		return false;
+	bool enough = iova_free_bytes(space) >= least;
+	iova_space_free(space);
+	return enough;
+}
+
 static bool size_round(const struct iova_space *space, uint64_t bytes, uint64_t *rounded)
 {
 	return bytes != 0 && bytes <= space->end - space->first && round_up(bytes, PAGE, rounded);
@@ -159,6 +188,34 @@ int iova_alloc(struct iova_space *space, uint64_t bytes, uint64_t align, iova_t 
 			cursor = space->taken[i].end;
 	}
 	return -ENOSPC;
+}
+
+uint64_t iova_natural_align(uint64_t bytes, uint64_t page_sizes)
+{
+	uint64_t largest = bytes < IOVA_LARGE_PAGE ? bytes : IOVA_LARGE_PAGE;
+
+	if (page_sizes == 0)
+		page_sizes = PAGE | IOVA_LARGE_PAGE;
+	for (uint64_t page = IOVA_LARGE_PAGE; page > PAGE; page >>= 1)
+		if (page & page_sizes && page <= largest)
+			return page;
+	return PAGE;
+}
+
+int iova_alloc_natural(struct iova_space *space, uint64_t bytes, uint64_t align, uint64_t page_sizes, iova_t *out)
+{
+	uint64_t natural = iova_natural_align(bytes, page_sizes);
+
+	if (align & (align - 1))
+		return -EINVAL;
+	while (natural > align && natural > PAGE) {
+		int rc = iova_alloc(space, bytes, natural, out);
+
+		if (rc != -ENOSPC)
+			return rc;
+		natural = iova_natural_align(natural - 1, page_sizes);
+	}
+	return iova_alloc(space, bytes, align, out);
 }
 
 int iova_alloc_at(struct iova_space *space, iova_t at, uint64_t bytes)

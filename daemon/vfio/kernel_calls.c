@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/vfio/uevent.h"
+
 #define MAX_INTERRUPTED 100
 
 static int call_open(const char *path, int flags)
@@ -63,6 +65,7 @@ static const struct kernel_calls real_calls = {
     .flock = flock,
     .eventfd = call_eventfd,
     .epoll_create1 = epoll_create1,
+    .uevent_open = uevent_open,
     .epoll_ctl = epoll_ctl,
     .getrlimit = call_getrlimit,
     .pause_ns = call_pause_ns,
@@ -86,4 +89,9 @@ int kernel_ioctl(int fd, unsigned long request, void *argument)
 			return -errno;
 	}
 	return -EINTR;
+}
+
+int kernel_file_error(void)
+{
+	return errno == ENODEV ? -EINVAL : -errno;
 }

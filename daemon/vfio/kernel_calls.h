@@ -30,6 +30,7 @@ struct kernel_calls {
 	int (*flock)(int fd, int operation);
 	int (*eventfd)(unsigned initial, int flags);
 	int (*epoll_create1)(int flags);
+	int (*uevent_open)(void); /* a negative errno, as uevent.h has it */
 	int (*epoll_ctl)(int epoll, int operation, int fd, struct epoll_event *event);
 	int (*getrlimit)(int resource, struct rlimit *out);
 	void (*pause_ns)(uint64_t ns);
@@ -42,5 +43,11 @@ void kernel_calls_set(const struct kernel_calls *calls);
 
 /* 0 or the positive result, or a negative errno. EINTR is the kernel's way to say "once more". */
 int kernel_ioctl(int fd, unsigned long request, void *argument);
+
+/*
+ * -errno of a call on a file that a client chose. ENODEV there means that the file cannot be mapped, and must not be
+ * taken for the device's end.
+ */
+int kernel_file_error(void);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the host says about a PCI device: that it is in error (AER), or that it is wanted back. One descriptor becomes
- * readable for both. Platform devices have neither.
+ * What the host says about a device: that it is in error (AER), or that it is wanted back. One descriptor becomes
+ * readable for both. The driver of platform devices can say neither; that VFIO lets go of them is news of the kernel.
  */
 #include <errno.h>
 #include <sys/eventfd.h>
 
 #include "daemon/vfio/kernel.h"
+#include "daemon/vfio/uevent.h"
 
 static int watch(struct vfio_kernel *kernel, uint32_t index, int *out)
 {
@@ -22,10 +23,22 @@ static int watch(struct vfio_kernel *kernel, uint32_t index, int *out)
 	return kernel_irq_bind(kernel, index, *out);
 }
 
+/* Without news the device is kept until npud ends: no reason not to use it. */
+static int watch_news(struct vfio_kernel *kernel, struct kernel_why *why)
+{
+	int fd = kernel_calls->uevent_open();
+
+	if (fd < 0)
+		(void)why_call(why, fd, "no news when the host wants the device back");
+	else
+		kernel->base.life_fd = fd;
+	return 0;
+}
+
 int kernel_life_open(struct vfio_kernel *kernel, struct kernel_why *why)
 {
 	if (!kernel->id.pci)
-		return 0;
+		return watch_news(kernel, why);
 	kernel->base.life_fd = kernel_calls->epoll_create1(EPOLL_CLOEXEC);
 	if (kernel->base.life_fd < 0)
 		return why_call(why, -errno, "no descriptor for error and release events");
@@ -50,6 +63,8 @@ int kernel_life(struct vfio_device *device)
 
 	if (kernel_gone(kernel))
 		return -ENODEV;
+	if (!kernel->id.pci && device->life_fd >= 0 && uevent_removed(device->life_fd, kernel->id.address))
+		kernel->released = true;
 	/* The kernel repeats a request every ten seconds, and wants one answer. */
 	if (fired(kernel->request_fd))
 		kernel->released = true;

@@ -29,7 +29,7 @@ static int file_check(const struct request *request, uint64_t end)
 	int flags = kernel_calls->fcntl(request->fd, F_GETFL, 0);
 
 	if (flags < 0 || kernel_calls->fstat(request->fd, &st))
-		return -errno;
+		return kernel_file_error();
 	if (st.st_size < 0 || (uint64_t)st.st_size < end)
 		return -EINVAL;
 	if (!(request->prot & VFIO_WRITE))

@@ -51,7 +51,7 @@ static bool region_mappable(const struct region *region, const struct vfio_regio
 	if (info->flags & VFIO_REGION_INFO_FLAG_CAPS && at == 0)
 		return false;
 	for (unsigned hops = 0; at && hops < CAPS_BYTES / sizeof(header); hops++) {
-		if (at % 8 || at + sizeof(header) > sizeof(region->data))
+		if (at % 4 || at + sizeof(header) > sizeof(region->data))
 			return false;
 		memcpy(&header, region->data + at, sizeof(header));
 		if (header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP)

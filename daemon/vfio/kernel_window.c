@@ -25,7 +25,7 @@ int kernel_window_open(struct kernel_window *window)
 
 	*window = (struct kernel_window){.own_fd = -1};
 	if (base == MAP_FAILED)
-		return -errno;
+		return -ENOMEM;
 	window->base = base;
 	return 0;
 }
@@ -67,11 +67,11 @@ int kernel_window_show(struct kernel_window *window, struct iommu_piece *piece)
 	if (shown == MAP_FAILED && errno == EPERM && !(piece->prot & VFIO_WRITE) && window->own_fd < 0) {
 		window->own_fd = reopen(piece->fd);
 		if (window->own_fd < 0)
-			return -errno;
+			return kernel_file_error();
 		shown = show(window->own_fd, piece, at);
 	}
 	if (shown == MAP_FAILED)
-		return -errno;
+		return kernel_file_error();
 	piece->address = shown;
 	return 0;
 }

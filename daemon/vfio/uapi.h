@@ -204,7 +204,7 @@ struct vfio_device_bind_iommufd {
 	uint32_t out_devid;
 	uint64_t token_uuid_ptr;
 };
-#define VFIO_BIND_ARGSZ 16u
+#define UAPI_BIND_ARGSZ 16u
 
 /* Kernels before 6.15 know the first 12 bytes, so argsz is 12: no PASID is ever used. */
 struct vfio_device_attach_iommufd_pt {
@@ -213,7 +213,7 @@ struct vfio_device_attach_iommufd_pt {
 	uint32_t pt_id;
 	uint32_t pasid;
 };
-#define VFIO_ATTACH_ARGSZ 12u
+#define UAPI_ATTACH_ARGSZ 12u
 
 /* ------------------------------------------------------------------ iommufd */
 
@@ -335,10 +335,10 @@ UAPI_SIZE(vfio_iommu_type1_dma_unmap, 24);
 UAPI_AT(vfio_iommu_type1_dma_unmap, size, 16);
 UAPI_SIZE(vfio_device_bind_iommufd, 24);
 UAPI_AT(vfio_device_bind_iommufd, out_devid, 12);
-UAPI_AT(vfio_device_bind_iommufd, token_uuid_ptr, VFIO_BIND_ARGSZ);
+UAPI_AT(vfio_device_bind_iommufd, token_uuid_ptr, UAPI_BIND_ARGSZ);
 UAPI_SIZE(vfio_device_attach_iommufd_pt, 16);
 UAPI_AT(vfio_device_attach_iommufd_pt, pt_id, 8);
-UAPI_AT(vfio_device_attach_iommufd_pt, pasid, VFIO_ATTACH_ARGSZ);
+UAPI_AT(vfio_device_attach_iommufd_pt, pasid, UAPI_ATTACH_ARGSZ);
 UAPI_SIZE(iommu_destroy, 8);
 UAPI_SIZE(iommu_ioas_alloc, 12);
 UAPI_AT(iommu_ioas_alloc, out_ioas_id, 8);

@@ -30,7 +30,7 @@ manual_prototypes()
 }
 compare "libnpu(3) has every public function as npu.h declares it" <(prototypes | sort) <(manual_prototypes | sort)
 check "npu.h was read" test "$(prototypes | wc -l)" -gt 20
-for name in $(sed -n '/^enum npu_outcome/,/^}/s/^\tNPU_\([A-Z_]*\) =.*/NPU_\1/p' "$header") NPU_SOCKET; do
+for name in $(sed -n '/^enum npu_outcome/,/^}/s/^\tNPU_\([A-Z_]*\) =.*/NPU_\1/p' "$header") NPU_SOCKET NPU_HUGE_PAGES; do
 	check "libnpu(3) explains $name" grep -q "$name" "$man/libnpu.3"
 done
 

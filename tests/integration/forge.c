@@ -21,9 +21,9 @@ uint64_t base_of(struct npu_connection *connection)
 	int fd;
 
 	ASSERT_NPU(npu_memfd_create(4096, &fd));
-	ASSERT_NPU(npu_memfd_map(fd, 4096, &buffer.memory));
+	ASSERT_NPU(npu_memfd_map(fd, &buffer.memory, &buffer.mapped));
 	ASSERT_NPU(npu_memfd_seal(fd, false));
-	import.bytes = buffer.bytes = 4096;
+	import.bytes = 4096;
 	request.body_case = NPUD__REQUEST__BODY_BUFFER_IMPORT;
 	request.buffer_import = &import;
 	ASSERT_NPU(npu_link_call(connection, &request, fd, NPUD__REPLY__BODY_BUFFER_INFO, &reply, "a probe"));

@@ -113,10 +113,9 @@ enum npu_map_kind {
 };
 
 enum npu_map_state {
-	NPU_MAP_RESERVED = 1, /* the address is taken, no more */
-	NPU_MAP_MAPPED = 2, /* in the session's page table, which the device does not use now */
-	NPU_MAP_LIVE = 3, /* the device reaches it */
-	NPU_MAP_CHANGING = 4, /* one of the others in a moment */
+	NPU_MAP_RESERVED = 1, /* the address is taken; the device does not reach the memory */
+	NPU_MAP_LIVE = 2, /* the device reaches it */
+	NPU_MAP_CHANGING = 3, /* one of the two in a moment */
 };
 
 /* One range of bus addresses of a session. */

@@ -67,6 +67,8 @@ struct fake {
 	} maps[FAKE_MAPS];
 	struct npu_event events[FAKE_EVENTS];
 	unsigned event_count;
+	const struct npu_event *beats_abort; /* NULL: nothing does */
+	bool endless; /* there is always one more interrupt */
 	uint64_t heads[16];
 	bool firsts[16];
 	unsigned dispatches;
@@ -306,8 +308,9 @@ FAKE_CALL(fake_quiesce, 'q', 0, (void)0)
 FAKE_CALL(fake_create, 'c', FAKE_CREATE, (void)0)
 FAKE_CALL(fake_destroy, 'd', FAKE_DESTROY, (void)0)
 FAKE_CALL(fake_soft_reset, 'S', FAKE_RESET, fake->idle = 1)
-/* What was pending is discarded, as drivers do: it names TCBs that may run again. */
-FAKE_CALL(fake_abort, 'a', FAKE_ABORT, fake->event_count = 0; if (!(fake->failing & FAKE_STAYS_BUSY)) fake->idle = 1)
+/* What is pending stays; and what ended while the abort was on its way comes to it. */
+FAKE_CALL(fake_abort, 'a', FAKE_ABORT, if (fake->beats_abort) fake->events[fake->event_count++] = *fake->beats_abort;
+	  fake->beats_abort = NULL; if (!(fake->failing & FAKE_STAYS_BUSY)) fake->idle = 1)
 
 static inline int fake_dispatch(struct npu_device *npu, iova_t head, bool first, uint16_t tag)
 {
@@ -339,6 +342,10 @@ static inline int fake_collect(struct npu_device *npu, struct npu_event events[N
 
 	if (fake_result(fake, FAKE_COLLECT) < 0)
 		return fake_result(fake, FAKE_COLLECT);
+	if (fake->endless) {
+		events[0] = (struct npu_event){.kind = NPU_EVENT_DONE};
+		return 1;
+	}
 	while (fake->event_count && count < NPU_MAX_EVENTS) {
 		events[count++] = fake->events[0];
 		memmove(fake->events, fake->events + 1, --fake->event_count * sizeof(fake->events[0]));

@@ -1,8 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may be imported as memory, and when it is given back. */
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 
 #include "tests/unit/daemon/fake_device.h"
+
+static bool holes_are_denied; /* as hugetlbfs denies them */
+
+/* In the place of the C library's: the daemon under test is in this program. */
+off_t lseek(int fd, off_t offset, int whence);
+off_t lseek(int fd, off_t offset, int whence)
+{
+	struct stat file;
+
+	if (!holes_are_denied || whence != SEEK_HOLE)
+		return lseek64(fd, offset, whence);
+	ck_assert_int_eq(fstat(fd, &file), 0);
+	return file.st_size;
+}
 
 static int reopened(int fd, int flags)
 {
@@ -30,6 +48,30 @@ static int sparse(void)
 	ck_assert_int_eq(ftruncate(fd, 16384), 0);
 	ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	return fd;
+}
+
+/* `pages` written, then pages [first, first + count) punched out. */
+static int punched(unsigned pages, unsigned first, unsigned count)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	for (unsigned i = 0; i < pages; i++)
+		ck_assert_int_eq(pwrite(fd, "x", 1, i * 4096 + 4095), 1);
+	ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first * 4096, count * 4096), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	return fd;
+}
+
+/* What a graphics driver would hand out: memory, but not a memfd, and on a kernel file system of its own. */
+static int foreign_memory(void)
+{
+	int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+
+	/* not every kernel has it; another anonymous inode is as foreign */
+	if (fd < 0)
+		return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	ck_assert_int_eq(ftruncate(fd, 8192), 0);
 	return fd;
 }
 
@@ -90,6 +132,22 @@ static int make_kind(int kind)
 		return on_disk();
 	case 16:
 		return make_memory(4096, F_SEAL_SHRINK); /* smaller than the import */
+	case 18:
+		return punched(4, 0, 1);
+	case 19:
+		return punched(4, 1, 1);
+	case 20:
+		return punched(4, 2, 2); /* behind the import */
+	case 21:
+		return foreign_memory();
+	case 22:
+		return epoll_create1(EPOLL_CLOEXEC);
+	case 23:
+		return open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	case 24:
+		return open("/dev/shm", O_RDWR | O_CLOEXEC | O_TMPFILE, 0600); /* tmpfs, but not a memfd */
+	case 25:
+		return reopened(make_memory(8192, F_SEAL_SHRINK | F_SEAL_WRITE), O_RDONLY);
 	default:
 		return -1;
 	}
@@ -115,6 +173,14 @@ static const int results[][2] = {
     {-EINVAL, -EINVAL},
     {-EINVAL, -EINVAL},
     {-EINVAL, -EINVAL},
+    {-EINVAL, -EINVAL}, /* 18: punched */
+    {-EINVAL, -EINVAL},
+    {0, 0},
+    {-EINVAL, -EINVAL}, /* 21: foreign */
+    {-EINVAL, -EINVAL},
+    {-EINVAL, -EINVAL},
+    {-EPERM, -EPERM}, /* a file on tmpfs can take no seal */
+    {-EPERM, 0},
 };
 
 START_TEST(only_sealed_populated_memory_is_imported)
@@ -135,6 +201,30 @@ START_TEST(only_sealed_populated_memory_is_imported)
 			ck_assert_ptr_nonnull(strstr(fail.text, "buffer"));
 	}
 	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_file_system_that_knows_no_holes_is_asked_for_blocks)
+{
+	struct buffer_request first = {.bytes = 8192}, second = {.bytes = 8192, .offset = 8192};
+	struct fail fail;
+	int full = make_memory(16384, F_SEAL_SHRINK), torn = punched(4, 3, 1), bare = sparse();
+
+	/* it tells: what lies before the hole can be had */
+	ck_assert_int_eq(buffer_check_file(torn, &first, &fail), 0);
+	ck_assert_int_eq(buffer_check_file(torn, &second, &fail), -EINVAL);
+	/* it does not */
+	holes_are_denied = true;
+	ck_assert_int_eq(buffer_check_file(torn, &first, &fail), -EINVAL);
+	ck_assert_int_eq(buffer_check_file(torn, &second, &fail), -EINVAL);
+	ck_assert_int_eq(buffer_check_file(bare, &first, &fail), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(fail.text, "not populated"));
+	ck_assert_int_eq(buffer_check_file(full, &first, &fail), 0);
+	ck_assert_int_eq(buffer_check_file(full, &second, &fail), 0);
+	holes_are_denied = false;
+	close(full);
+	close(torn);
+	close(bare);
 }
 END_TEST
 
@@ -273,6 +363,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, only_sealed_populated_memory_is_imported, 0,
 			    (int)(sizeof(results) / sizeof(results[0])));
+	tcase_add_test(tcase, a_file_system_that_knows_no_holes_is_asked_for_blocks);
 	tcase_add_test(tcase, ranges_are_checked_without_overflow);
 	tcase_add_test(tcase, what_is_charged_is_named_and_returned);
 	tcase_add_test(tcase, memory_in_use_is_released_after_its_submission);

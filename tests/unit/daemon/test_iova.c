@@ -159,6 +159,116 @@ START_TEST(thousands_of_extents_in_any_order)
 }
 END_TEST
 
+START_TEST(holes_at_the_edges_of_a_window_move_them)
+{
+	static const struct iova_range holes[] = {{0xff000, 0x2000}, {0x1ff000, 0x2000}, {0x200000, 0x1000}};
+	struct iova_space *space = space_of((struct iova_range){0x100000, 0x100000}, holes, 3);
+
+	ck_assert_uint_eq(iova_free_bytes(space), 0x100000 - 0x2000);
+	iova_t at;
+	ck_assert_int_eq(iova_alloc_at(space, (iova_t){0x100000}, 0x1000), -EEXIST);
+	ck_assert_int_eq(iova_alloc_at(space, (iova_t){0x1ff000}, 0x1000), -EEXIST);
+	ck_assert_int_eq(iova_alloc(space, 0xff000, 0, &at), -ENOSPC);
+	ck_assert_uint_eq(take(space, 0xfe000, 0), 0x101000);
+	iova_space_free(space);
+}
+END_TEST
+
+START_TEST(holes_that_overlap_are_one_hole)
+{
+	static const struct iova_range holes[] = {
+	    {0x4000, 0x4000}, {0x6000, 0x4000}, {0x5000, 0x1000}, {0x3000, 0x9000}};
+	struct iova_space *space = space_of((struct iova_range){0x1000, 0xf000}, holes, 4);
+
+	ck_assert_uint_eq(iova_free_bytes(space), 0xf000 - 0x9000);
+	ck_assert_uint_eq(take(space, 0x2000, 0), 0x1000);
+	ck_assert_uint_eq(take(space, 0x4000, 0), 0xc000);
+	ck_assert_uint_eq(iova_free_bytes(space), 0);
+	iova_space_free(space);
+}
+END_TEST
+
+START_TEST(a_window_that_is_all_hole_gives_nothing)
+{
+	static const struct iova_range hole = {0, ~0ull};
+	struct iova_space *space = space_of((struct iova_range){0x1000, 0xf000}, &hole, 1);
+	iova_t at;
+
+	ck_assert_uint_eq(iova_free_bytes(space), 0);
+	ck_assert_int_eq(iova_alloc(space, 1, 0, &at), -ENOSPC);
+	ck_assert_int_eq(iova_alloc_natural(space, 4 << 20, 0, 0, &at), -ENOSPC);
+	iova_space_free(space);
+}
+END_TEST
+
+START_TEST(a_window_is_usable_if_its_needed_part_is_whole)
+{
+	static const struct iova_range window = {0x100000, 0x100000}, needed = {0x80000, 0x10000};
+	static const struct iova_range before = {0x7f000, 0x1000}, behind = {0x90000, 0x1000}, first = {0x80000, 1},
+				       last = {0x8ffff, 1}, around = {0, 0xa0000}, empty = {0x88000, 0};
+
+	ck_assert(iova_window_usable(window, NULL, 0, needed, 0x100000));
+	ck_assert(!iova_window_usable(window, NULL, 0, needed, 0x100001));
+	ck_assert(iova_window_usable(window, &before, 1, needed, 1));
+	ck_assert(iova_window_usable(window, &behind, 1, needed, 1));
+	ck_assert(iova_window_usable(window, &empty, 1, needed, 1));
+	ck_assert(!iova_window_usable(window, &first, 1, needed, 1));
+	ck_assert(!iova_window_usable(window, &last, 1, needed, 1));
+	ck_assert(!iova_window_usable(window, &around, 1, needed, 1));
+	/* nothing needed, nothing left, or no window at all */
+	ck_assert(iova_window_usable(window, &around, 1, (struct iova_range){0x80000, 0}, 1));
+	ck_assert(!iova_window_usable(window, &window, 1, needed, 1));
+	ck_assert(!iova_window_usable((struct iova_range){0, 0}, NULL, 0, needed, 0));
+}
+END_TEST
+
+START_TEST(natural_alignment_is_the_largest_page_that_fits)
+{
+	const uint64_t x86 = 1ull << 12 | 1ull << 21 | 1ull << 30, arm64k = 1ull << 16 | 1ull << 29;
+
+	ck_assert_uint_eq(iova_natural_align(1, 0), 0x1000);
+	ck_assert_uint_eq(iova_natural_align(0x1fffff, 0), 0x1000);
+	ck_assert_uint_eq(iova_natural_align(0x200000, 0), 0x200000);
+	ck_assert_uint_eq(iova_natural_align(~0ull, 0), 0x200000);
+	ck_assert_uint_eq(iova_natural_align(0x1ff000, x86), 0x1000);
+	ck_assert_uint_eq(iova_natural_align(0x200000, x86), 0x200000);
+	/* no client memory comes in pages of 1 GiB: such an alignment would only make holes */
+	ck_assert_uint_eq(iova_natural_align(4 * GIB, x86), 0x200000);
+	ck_assert_uint_eq(iova_natural_align(0x200000, arm64k), 0x10000);
+	ck_assert_uint_eq(iova_natural_align(0xffff, arm64k), 0x1000);
+	ck_assert_uint_eq(iova_natural_align(0x200000, 1ull << 12), 0x1000);
+}
+END_TEST
+
+START_TEST(a_natural_address_is_preferred_but_never_a_reason_to_refuse)
+{
+	struct iova_space *space = space_of((struct iova_range){0x100000, 0x500000}, NULL, 0);
+	iova_t at;
+
+	ck_assert_int_eq(iova_alloc_natural(space, 0x200000, 0, 0, &at), 0);
+	ck_assert_uint_eq(at.v, 0x200000);
+	ck_assert_int_eq(iova_alloc_natural(space, 0x1000, 0, 0, &at), 0);
+	ck_assert_uint_eq(at.v, 0x100000);
+	ck_assert_int_eq(iova_alloc_at(space, (iova_t){0x401000}, 0x1000), 0);
+	/* 0x402000 to 0x600000 is what is left: one page less than 2 MiB, and then 2 MiB that are not aligned */
+	ck_assert_int_eq(iova_alloc_natural(space, 0x200000, 0, 0, &at), -ENOSPC);
+	ck_assert_int_eq(iova_release(space, (iova_t){0x401000}, 0x1000), 0);
+	ck_assert_int_eq(iova_alloc_at(space, (iova_t){0x5ff000}, 0x1000), 0);
+	ck_assert_int_eq(iova_release(space, (iova_t){0x200000}, 0x200000), 0);
+	ck_assert_int_eq(iova_alloc_at(space, (iova_t){0x200000}, 0x1000), 0);
+	ck_assert_int_eq(iova_alloc_at(space, (iova_t){0x500000}, 0x1000), 0);
+	/* no multiple of 2 MiB has 2 MiB behind it any more */
+	ck_assert_int_eq(iova_alloc_natural(space, 0x200000, 0, 0, &at), 0);
+	ck_assert_uint_eq(at.v, 0x201000);
+	/* what the caller asks for is not given up */
+	ck_assert_int_eq(iova_alloc_natural(space, 0x200000, 0x400000, 0, &at), -ENOSPC);
+	ck_assert_int_eq(iova_alloc_natural(space, 0, 0, 0, &at), -EINVAL);
+	ck_assert_int_eq(iova_alloc_natural(space, 0x200000, 0x3000, 0, &at), -EINVAL);
+	ck_assert_int_eq(iova_alloc_natural(space, 0x1000, 0x3000, 0, &at), -EINVAL);
+	iova_space_free(space);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("iova");
@@ -171,6 +281,12 @@ int main(void)
 	tcase_add_test(all, holes_merge_clip_and_are_never_released);
 	tcase_add_test(all, numbers_that_wrap_are_refused);
 	tcase_add_test(all, thousands_of_extents_in_any_order);
+	tcase_add_test(all, holes_at_the_edges_of_a_window_move_them);
+	tcase_add_test(all, holes_that_overlap_are_one_hole);
+	tcase_add_test(all, a_window_that_is_all_hole_gives_nothing);
+	tcase_add_test(all, a_window_is_usable_if_its_needed_part_is_whole);
+	tcase_add_test(all, natural_alignment_is_the_largest_page_that_fits);
+	tcase_add_test(all, a_natural_address_is_preferred_but_never_a_reason_to_refuse);
 	suite_add_tcase(suite, all);
 	return suite_main(suite);
 }

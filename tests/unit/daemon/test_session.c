@@ -78,6 +78,121 @@ START_TEST(a_running_submission_that_is_cancelled_is_aborted_and_its_neighbour_r
 }
 END_TEST
 
+static struct npu_event done_of(const struct job *job)
+{
+	return (struct npu_event){.kind = NPU_EVENT_DONE, .tcb_pointer = job_last_tcb(job).v, .status = 0x201};
+}
+
+START_TEST(a_job_that_ends_while_the_abort_is_on_its_way_has_ended)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t first = run(&world, session, a);
+	uint64_t second = run(&world, session, b);
+	const struct npu_event done = done_of(a);
+
+	session_cancel(session, first);
+	world.fake->beats_abort = &done;
+	world_work(&world);
+	expect(session, first, OUT_DONE);
+	/* then what is behind it may have begun: it is not run a second time */
+	expect(session, second, OUT_DEVICE_RESET);
+	ck_assert_uint_eq(world.fake->dispatches, 2);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(nothing_begins_behind_a_job_that_is_being_aborted)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t first = run(&world, session, a);
+	uint64_t second = run(&world, session, b);
+
+	ck_assert_uint_ne(arena_hold(&session->space, 0)->task.next, 0);
+	session_cancel(session, first);
+	/* the worker has not begun; the device can find no more than what it has found */
+	ck_assert_int_eq(world.device->state, DEV_RECOVERING);
+	ck_assert_uint_eq(world.fake->dispatches, 2);
+	for (uint32_t i = 0; i < ARENA_HOLDS; i++)
+		ck_assert_uint_eq(arena_hold(&session->space, i)->task.next, 0);
+	world_work(&world);
+	expect(session, first, OUT_CANCELLED);
+	complete(&world, b);
+	expect(session, second, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(what_a_failed_abort_has_heard_counts_after_the_reset)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	struct job *b = make_job(session);
+	uint64_t first = run(&world, session, a);
+	uint64_t second = run(&world, session, b);
+	const struct npu_event done = done_of(a);
+
+	session_cancel(session, first);
+	world.fake->beats_abort = &done;
+	world.fake->failing = FAKE_STAYS_BUSY;
+	world_work(&world);
+	world.fake->failing = 0;
+	ck_assert_uint_eq(world.device->counters.resets, 1);
+	expect(session, first, OUT_DONE);
+	expect(session, second, OUT_DEVICE_RESET);
+	ck_assert_uint_eq(world.fake->dispatches, 2);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_flood_of_prints_does_not_hide_a_completion_from_an_abort)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = run(&world, session, job);
+	const struct npu_event done = done_of(job);
+
+	session_cancel(session, submission);
+	for (int i = 0; i < 40; i++)
+		report(&world, NPU_EVENT_SIGNAL, 0, ZY3_SIGNAL_PRINT);
+	world.fake->beats_abort = &done;
+	world_work(&world);
+	expect(session, submission, OUT_DONE);
+	ck_assert_uint_eq(world.device->counters.resets, 0);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_device_that_does_not_fall_silent_after_an_abort_is_reset)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	uint64_t submission = run(&world, session, job);
+
+	session_cancel(session, submission);
+	world.fake->endless = true;
+	ck_assert(worker_step(world.device->worker));
+	world.fake->endless = false;
+	world_work(&world);
+	expect(session, submission, OUT_CANCELLED);
+	ck_assert_uint_eq(world.device->counters.resets, 1);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(cancelling_what_waits_in_the_hardware_does_not_hurt_what_runs_before_it)
 {
 	struct world world;
@@ -501,6 +616,11 @@ int main(void)
 	tcase_add_test(tcase, a_queued_submission_that_is_cancelled_never_runs);
 	tcase_add_test(tcase, a_submission_cancelled_during_a_switch_never_runs);
 	tcase_add_test(tcase, a_running_submission_that_is_cancelled_is_aborted_and_its_neighbour_runs_again);
+	tcase_add_test(tcase, a_job_that_ends_while_the_abort_is_on_its_way_has_ended);
+	tcase_add_test(tcase, nothing_begins_behind_a_job_that_is_being_aborted);
+	tcase_add_test(tcase, what_a_failed_abort_has_heard_counts_after_the_reset);
+	tcase_add_test(tcase, a_flood_of_prints_does_not_hide_a_completion_from_an_abort);
+	tcase_add_test(tcase, a_device_that_does_not_fall_silent_after_an_abort_is_reset);
 	tcase_add_test(tcase, cancelling_what_waits_in_the_hardware_does_not_hurt_what_runs_before_it);
 	tcase_add_test(tcase, a_completion_that_races_with_a_cancel_counts);
 	tcase_add_test(tcase, a_hang_ends_as_timeout_and_others_run_on);

@@ -240,33 +240,40 @@ START_TEST(destroy_follows_the_sequence_and_reports_busy)
 }
 END_TEST
 
-START_TEST(abort_forgets_what_was_pending)
+START_TEST(abort_leaves_what_ended_before_it_to_be_collected)
 {
 	struct fake fake;
-	struct npu_device *npu =
-	    running(&fake, "W0=3 R18=0 R80C=0 "
-			   "W0=3 R18=0 R80C=201 R810=0 R824=80 R820=0 R64=0 R60=90000000 W804=1 R80C=0 "
-			   "W0=3 R18=80000000 W18=0");
+	struct npu_event event[NPU_MAX_EVENTS];
+	struct npu_device *npu = running(&fake, "W0=3 R18=0 "
+						"W0=3 R18=80000000 W18=0 "
+						"R80C=201 R810=0 R824=80 R820=0 R64=0 R60=90000000 W804=1 R80C=0");
 
 	ck_assert_int_eq(npu->ops->pool_abort(npu), 0);
-	ck_assert_int_eq(npu->ops->pool_abort(npu), 0);
 	ck_assert_int_eq(npu->ops->pool_abort(npu), -EIO);
+	ck_assert_int_eq(npu->ops->irq_collect(npu, event), 1);
+	ck_assert_int_eq(event[0].kind, NPU_EVENT_DONE);
+	ck_assert_uint_eq(event[0].tcb_pointer, 0x80);
+	ck_assert_int_eq(npu->ops->irq_collect(npu, event), 0);
 	fake_done(&fake);
 	npu_free(npu);
 }
 END_TEST
 
-START_TEST(abort_of_a_device_that_never_falls_silent_ends)
+START_TEST(abort_releases_a_signal_that_was_told)
 {
-	static char script[8192];
 	struct fake fake;
-	size_t at = (size_t)snprintf(script, sizeof(script), "W0=3 R18=0 ");
+	struct npu_event event[NPU_MAX_EVENTS];
+	struct npu_device *npu = running(&fake, "R80C=120 R810=10001 R824=4480 R820=20000005 R64=0 R60=90000000 "
+						"W0=3 R18=0 W804=20 "
+						"R80C=201 R810=0 R824=80 R820=0 R64=0 R60=90000000 W804=1 R80C=0");
 
-	for (int i = 0; i < 64; i++)
-		at += (size_t)snprintf(script + at, sizeof(script) - at,
-				       "R80C=201 R810=0 R824=80 R820=0 R64=0 R60=90000000 W804=1 ");
-	struct npu_device *npu = running(&fake, script);
-	ck_assert_int_eq(npu->ops->pool_abort(npu), -EIO);
+	ck_assert_int_eq(npu->ops->irq_collect(npu, event), 1);
+	ck_assert_int_eq(event[0].kind, NPU_EVENT_SIGNAL);
+	ck_assert_int_eq(npu->ops->pool_abort(npu), 0);
+	/* it is not told again, and what came behind it is */
+	ck_assert_int_eq(npu->ops->irq_collect(npu, event), 1);
+	ck_assert_int_eq(event[0].kind, NPU_EVENT_DONE);
+	ck_assert_int_eq(npu->ops->irq_collect(npu, event), 0);
 	fake_done(&fake);
 	npu_free(npu);
 }
@@ -341,8 +348,8 @@ int main(void)
 	tcase_add_test(pool, a_failed_dispatch_clears_the_failure_bit);
 	tcase_add_test(pool, no_dispatch_without_a_pool);
 	tcase_add_test(pool, destroy_follows_the_sequence_and_reports_busy);
-	tcase_add_test(pool, abort_forgets_what_was_pending);
-	tcase_add_test(pool, abort_of_a_device_that_never_falls_silent_ends);
+	tcase_add_test(pool, abort_leaves_what_ended_before_it_to_be_collected);
+	tcase_add_test(pool, abort_releases_a_signal_that_was_told);
 	tcase_add_test(pool, quiesce_masks_and_leaves_no_pool);
 	tcase_add_test(pool, idle_needs_queue_cluster_bus_and_every_core);
 	suite_add_tcase(suite, pool);

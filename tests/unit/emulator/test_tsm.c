@@ -408,7 +408,26 @@ START_TEST(unacknowledged_completions_stop_the_feeding_not_the_device)
 	for (int i = 0; i < 1000; i++)
 		rig_expect(&rig, CORE_DONE, 0x1080);
 	rig_abort(&rig);
+	/* what has ended is still told, and that is the end of it */
+	for (int i = 0; i < 1000 && rig_r(&rig, RIG_INTR_STATUS); i++)
+		rig_w(&rig, RIG_STATUS, ZY3_INTR_DONE);
 	ck_assert_uint_eq(rig_r(&rig, RIG_INTR_STATUS), 0);
+}
+END_TEST
+
+START_TEST(an_abort_keeps_what_was_not_acknowledged)
+{
+	uint32_t first = rig_init_tcb(&rig, RIG_CHAIN, 0x1080);
+	uint32_t ended = rig_group(&rig, first, 1, RIG_TEXT, 0, ZY3_INTR_CORE, 0x1100);
+
+	rig_insn(&rig, RIG_TEXT + 0x100, INSN(ISA_SPIN));
+	rig_group(&rig, ended + ZY_TCB_BYTES, 1, RIG_TEXT + 0x100, ZY3_TCB_DEP_PREVIOUS, ZY3_INTR_CORE, 0);
+	rig_dispatch(&rig, RIG_CHAIN, 1);
+	rig_await_groups(&rig, 1);
+	rig_abort(&rig);
+	/* the first group has ended and says so; the second is gone and says nothing */
+	rig_expect(&rig, CORE_DONE, ended);
+	rig_expect_silence(&rig);
 }
 END_TEST
 
@@ -514,6 +533,7 @@ int main(void)
 	tcase_add_loop_test(bad, a_malformed_chain_is_a_pool_error, 0, 9);
 	tcase_add_test(bad, five_tasks_do_not_fit_four_tecs);
 	tcase_add_test(bad, an_endless_chain_ends_with_an_abort);
+	tcase_add_test(bad, an_abort_keeps_what_was_not_acknowledged);
 	tcase_add_test(bad, unacknowledged_completions_stop_the_feeding_not_the_device);
 	suite_add_tcase(suite, bad);
 	tcase_add_checked_fixture(gm, setup, teardown);
