@@ -233,7 +233,7 @@ static int cdev_open(struct vfio_kernel *kernel, struct kernel_why *why)
 
 static int bind_forbidden(struct vfio_kernel *kernel, struct kernel_why *why)
 {
-	char names[256];
+	char names[160];
 
 	kernel_find_foreign(&kernel->id, names, sizeof(names));
 	if (names[0])
