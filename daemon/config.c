@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/config_ids.h"
 #include "daemon/log.h"
 #include "daemon/util/cleanup.h"
 #include "daemon/util/clock.h"
@@ -18,7 +19,17 @@
 #define MAX_FILE_BYTES (1u << 20)
 #define PATH_TEXT_BYTES 256
 
-enum kind { KIND_UINT, KIND_BOOL, KIND_STRING, KIND_PATH, KIND_MODE, KIND_CHOICE, KIND_OBJECT };
+enum kind {
+	KIND_UINT,
+	KIND_BOOL,
+	KIND_STRING,
+	KIND_PATH,
+	KIND_MODE,
+	KIND_CHOICE,
+	KIND_USERS,
+	KIND_GROUPS,
+	KIND_OBJECT
+};
 
 struct choice {
 	const char *name;
@@ -109,6 +120,12 @@ static const struct key limits_keys[] = {
 static const struct key quirk_keys[] = {BOOLEAN("reset_keeps_gm", struct config, quirks.reset_keeps_gm),
 					BOOLEAN("create_always", struct config, quirks.create_always),
 					UINT("gm_offset_shift", struct config, quirks.gm_offset_shift, 0, 12), END};
+static const struct key right_keys[] = {
+    {"users", KIND_USERS, offsetof(struct right_rule, users), 0, 0, NULL, NULL, false},
+    {"groups", KIND_GROUPS, offsetof(struct right_rule, groups), 0, 0, NULL, NULL, false},
+    END};
+#define RIGHTS_KEY(name, text) OBJECT(text, struct config, rights.of[RIGHT_##name], right_keys),
+static const struct key rights_keys[] = {RIGHTS(RIGHTS_KEY) END};
 /* "devices" is an array and handled apart. */
 static const struct key top_keys[] = {{"socket", KIND_OBJECT, 0, 0, 0, NULL, socket_keys, false},
 				      {"log", KIND_OBJECT, 0, 0, 0, NULL, log_keys, false},
@@ -116,6 +133,7 @@ static const struct key top_keys[] = {{"socket", KIND_OBJECT, 0, 0, 0, NULL, soc
 				      {"budget", KIND_OBJECT, 0, 0, 0, NULL, budget_keys, false},
 				      CHOICE("scrub", struct config, scrub, scrubs),
 				      {"limits", KIND_OBJECT, 0, 0, 0, NULL, limits_keys, false},
+				      {"rights", KIND_OBJECT, 0, 0, 0, NULL, rights_keys, false},
 				      {"quirks", KIND_OBJECT, 0, 0, 0, NULL, quirk_keys, false},
 				      END};
 
@@ -209,6 +227,25 @@ static void parse_choice(const json_t *value, const struct key *key, const char 
 	complain(errors, path, "must be one of %s", names);
 }
 
+static void parse_ids(const json_t *value, enum config_id_kind kind, const char *path, struct right_ids *out,
+		      struct config_errors *errors)
+{
+	const size_t count = json_array_size(value);
+	char inner[PATH_TEXT_BYTES], why[CONFIG_ID_WHY_BYTES];
+
+	if (!json_is_array(value) || count > RIGHT_MAX_IDS) {
+		complain(errors, path, "must be an array of at most %u names or numbers", RIGHT_MAX_IDS);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (snprintf(inner, sizeof(inner), "%s[%zu]", path, i) < 0)
+			return;
+		if (config_id_resolve(json_array_get(value, i), kind, &out->id[i], why) < 0)
+			complain(errors, inner, "%s", why);
+	}
+	out->count = (uint32_t)count;
+}
+
 static void parse_object(const json_t *object, const struct key *keys, const char *path, void *base,
 			 struct config_errors *errors);
 
@@ -236,6 +273,12 @@ static void parse_value(const json_t *value, const struct key *key, const char *
 		break;
 	case KIND_CHOICE:
 		parse_choice(value, key, path, out, errors);
+		break;
+	case KIND_USERS:
+		parse_ids(value, CONFIG_USER, path, out, errors);
+		break;
+	case KIND_GROUPS:
+		parse_ids(value, CONFIG_GROUP, path, out, errors);
 		break;
 	case KIND_OBJECT:
 	default:
@@ -463,6 +506,7 @@ void config_host_options(const struct config *config, struct host_options *out)
 	out->quirks.reset_keeps_gm = config->quirks.reset_keeps_gm;
 	out->quirks.create_always = config->quirks.create_always;
 	out->quirks.gm_offset_shift = (uint32_t)config->quirks.gm_offset_shift;
+	out->rights = config->rights;
 	memcpy(out->session_maximum, config->limits.session.maximum, sizeof(out->session_maximum));
 	memcpy(out->tenant_maximum, config->limits.tenant.maximum, sizeof(out->tenant_maximum));
 	memcpy(out->daemon_maximum, config->limits.daemon.maximum, sizeof(out->daemon_maximum));

@@ -56,6 +56,7 @@ struct config {
 		uint64_t connections_per_user;
 		uint64_t hello_ms;
 	} limits;
+	struct rights_rules rights;
 	struct {
 		bool reset_keeps_gm;
 		bool create_always;

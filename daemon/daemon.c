@@ -196,12 +196,16 @@ static int open_unit(struct unit *unit, const struct config_device *config, char
 static void log_ready(const struct unit *unit, const char *refused)
 {
 	const struct device *device = unit->device;
+	char why[256];
 
 	log_event(LOG_LEVEL_INFO, "device.ready", LOG_STR("device", device->name),
 		  LOG_STR("path", opener_place(unit->opener.config)), LOG_STR("transport", device->vfio->ops->name),
 		  LOG_STR("npu", device->identity.name), LOG_U64("cores", device->identity.cores),
 		  LOG_U64("tecs", device->identity.tecs), LOG_U64("gm_bytes", device->identity.gm_bytes),
 		  LOG_STR("refused", refused));
+	if (opener_check_memory(&unit->opener, device->vfio, why, sizeof(why)) > 0)
+		log_event(LOG_LEVEL_WARN, "device.memory_limit", LOG_STR("device", device->name),
+			  LOG_STR("reason", why));
 }
 
 static enum daemon_exit open_device(struct daemon *daemon, uint32_t index)
@@ -212,7 +216,8 @@ static enum daemon_exit open_device(struct daemon *daemon, uint32_t index)
 	char why[512] = "";
 
 	config_host_options(daemon->config, &options);
-	unit->opener = (struct opener){config, options.quirks};
+	unit->opener = (struct opener){config, options.quirks, options.session_maximum[QUOTA_BUFFER_BYTES],
+				       options.daemon_maximum[QUOTA_BUFFER_BYTES]};
 	unit->lock = take_lock(config);
 	int error = 0;
 	if (unit->lock < 0 && unit->lock != -ENOLCK) {

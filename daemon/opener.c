@@ -2,10 +2,17 @@
 /* Opening configured devices; see opener.h. Decides nothing about sessions, touches no event loop. */
 #include "daemon/opener.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/util/clock.h"
+#include "daemon/vfio/locked_memory.h"
+
+/* Below this nothing runs: a job's control blocks and a small graph. */
+#define LEAST_LOCKED_BYTES (1ull << 20)
 
 const char *opener_place(const struct config_device *config)
 {
@@ -20,6 +27,47 @@ static int open_transport(const struct config_device *config, struct vfio_device
 	if (config->transport == TRANSPORT_VFIO_USER)
 		return vfio_user_open(config->path, &user, vfio, why, why_bytes);
 	return vfio_kernel_open(config->address, &kernel, vfio, why, why_bytes);
+}
+
+/* No more than the host has is ever locked. */
+static uint64_t at_most_memory(uint64_t bytes)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	uint64_t memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : UINT64_MAX;
+
+	return bytes < memory ? bytes : memory;
+}
+
+int opener_check_memory(const struct opener *opener, const struct vfio_device *vfio, char *why, size_t why_bytes)
+{
+	bool one_table = vfio->ops->space_new == NULL, unlimited = false;
+	uint64_t needs = at_most_memory(one_table ? opener->session_bytes : opener->all_bytes), has = 0;
+
+	why[0] = '\0';
+	if (opener->config->transport == TRANSPORT_VFIO_USER || vfio_locked_memory(&has, &unlimited) < 0 || unlimited ||
+	    has >= needs)
+		return 0;
+	(void)snprintf(why, why_bytes,
+		       "locked memory: needs %" PRIu64 " bytes for what %s may map, has %" PRIu64
+		       " (RLIMIT_MEMLOCK), set LimitMEMLOCK=",
+		       needs, one_table ? "a session" : "all sessions", has);
+	return 1;
+}
+
+/* Nothing could ever be mapped: better said now than with the first job. */
+static int refuse_without_memory(const struct opener *opener, char *why, size_t why_bytes)
+{
+	bool unlimited = false;
+	uint64_t has = 0;
+
+	if (opener->config->transport == TRANSPORT_VFIO_USER || vfio_locked_memory(&has, &unlimited) < 0 || unlimited ||
+	    has >= LEAST_LOCKED_BYTES)
+		return 0;
+	(void)snprintf(why, why_bytes,
+		       "%s: locked memory: needs %llu bytes at the least, has %" PRIu64
+		       " (RLIMIT_MEMLOCK), set LimitMEMLOCK=",
+		       opener->config->address, LEAST_LOCKED_BYTES, has);
+	return -ENOMEM;
 }
 
 static int start_npu(const struct opener *opener, struct vfio_device *vfio, struct npu_device **out, char *why,
@@ -49,7 +97,9 @@ int opener_open(const struct opener *opener, struct vfio_device **vfio_out, stru
 	char refused[512] = "";
 
 	why[0] = '\0';
-	int error = open_transport(opener->config, &vfio, why, why_bytes);
+	int error = refuse_without_memory(opener, why, why_bytes);
+	if (error == 0)
+		error = open_transport(opener->config, &vfio, why, why_bytes);
 	if (error < 0)
 		return error;
 	(void)snprintf(refused, sizeof(refused), "%s", why);

@@ -12,6 +12,8 @@
 struct opener {
 	const struct config_device *config;
 	struct npu_quirks quirks;
+	uint64_t session_bytes; /* that one session may have mapped */
+	uint64_t all_bytes; /* that all sessions may have mapped */
 };
 
 /*
@@ -21,6 +23,12 @@ struct opener {
  */
 int opener_open(const struct opener *opener, struct vfio_device **vfio, struct npu_device **npu, char *why,
 		size_t why_bytes);
+
+/*
+ * Whether the process may lock what the configuration promises to sessions: 0, or 1 and `why` says what is missing. The
+ * kernel pins mapped memory: that of the session at work, or of all where the device keeps their tables.
+ */
+int opener_check_memory(const struct opener *opener, const struct vfio_device *vfio, char *why, size_t why_bytes);
 
 /* What of the configuration names the device: socket or address. */
 const char *opener_place(const struct config_device *config);

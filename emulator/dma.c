@@ -365,7 +365,25 @@ void dma_unpin(struct dma *dma, struct dma_map *map, void *data)
 	}
 }
 
-/* One step of a copy, inside one mapping: returns the bytes done or a negative errno. */
+/* With the table locked: how far the mappings from this one on go that only the channel reaches. */
+static uint64_t dma_channel_run(const struct dma *dma, uint64_t address, uint64_t bytes, unsigned access)
+{
+	uint32_t i = dma_search(dma, address);
+	uint64_t end = address;
+
+	for (; i < dma->count && end - address < bytes; i++) {
+		const struct dma_map *map = dma->map[i];
+
+		if (map->address > end || map->file || !(map->access & access))
+			break;
+		end = map->address + map->bytes;
+		if (!end)
+			return bytes;
+	}
+	return end - address < bytes ? end - address : bytes;
+}
+
+/* One step of a copy: returns the bytes done or a negative errno. */
 static int64_t dma_copy_step(struct dma *dma, uint64_t address, uint8_t *data, uint64_t bytes, bool write,
 			     const atomic_bool *stop)
 {
@@ -374,14 +392,19 @@ static int64_t dma_copy_step(struct dma *dma, uint64_t address, uint8_t *data, u
 	(void)pthread_rwlock_rdlock(&dma->table_lock);
 	struct dma_map *map = dma_find(dma, address);
 	struct dma_channel channel = dma->channel;
+	bool direct = map && map->file, known = map && (map->access & access);
 
-	if (!dma->blind && (!map || !(map->access & access))) {
+	if (!dma->blind && !known) {
 		(void)pthread_rwlock_unlock(&dma->table_lock);
 		return -EFAULT;
 	}
 	/* What is not in the table is asked for by the page: the other side may know one and not the next. */
-	uint64_t here = map ? map->bytes - (address - map->address) : DMA_PAGE_BYTES - address % DMA_PAGE_BYTES;
-	bool direct = map && map->file;
+	uint64_t here = DMA_PAGE_BYTES - address % DMA_PAGE_BYTES;
+
+	if (direct)
+		here = map->bytes - (address - map->address);
+	else if (known)
+		here = dma_channel_run(dma, address, bytes, access);
 	(void)pthread_rwlock_unlock(&dma->table_lock);
 
 	here = here < bytes ? here : bytes;

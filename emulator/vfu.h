@@ -21,6 +21,7 @@
 #define VFU_OWN_FDS 8u /* descriptors per message that we take */
 #define VFU_OWN_XFER 1048576u
 #define VFU_MAX_BODY (VFU_OWN_XFER + 4096u)
+#define VFU_CHUNKS 4u /* DMA messages that wait for their answers */
 
 /* A message being received. */
 struct vfu_inbox {
@@ -35,6 +36,16 @@ struct vfu_inbox {
 };
 
 struct vfu_request;
+
+/* A part of a request that the client was asked for. */
+struct vfu_chunk {
+	struct vfu_request *request; /* NULL: it was given up */
+	uint64_t offset;
+	uint64_t bytes;
+	uint16_t id;
+	uint16_t command;
+	bool busy;
+};
 
 struct vfu {
 	struct device *device;
@@ -57,6 +68,7 @@ struct vfu {
 	pthread_mutex_t dma_lock;
 	pthread_cond_t dma_done;
 	struct vfu_request *requests;
+	struct vfu_chunk chunk[VFU_CHUNKS];
 	bool connected;
 	uint16_t next_id;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DMA by message, for client memory that came without a descriptor. Programs queue requests and wait; the server's
- * loop sends them when it owes the client no reply, because a client that waits for one serves no DMA.
+ * loop sends them in chunks when it owes the client no reply, because a client that waits for one serves no DMA.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,15 +13,21 @@
 
 #define VFU_DMA_TIMEOUT_NS 30000000000u
 
+/*
+ * QEMU loses the rest of a reply that its socket takes only in part. One that fits a single socket buffer of the kernel
+ * is taken whole or not at all; what is on its way together stays below the least that a socket takes.
+ */
+#define VFU_READ_BYTES 32768u
+
 struct vfu_request {
 	struct vfu_request *next;
 	uint64_t address;
 	uint64_t bytes;
 	uint8_t *data;
+	uint64_t asked; /* bytes that chunks were sent for */
+	uint64_t answered;
 	bool write;
-	bool sent;
 	bool done;
-	uint16_t id;
 	int result;
 };
 
@@ -38,6 +44,11 @@ static void vfu_dma_unlink(struct vfu *vfu, const struct vfu_request *request)
 static void vfu_dma_finish(struct vfu *vfu, struct vfu_request *request, int result)
 {
 	vfu_dma_unlink(vfu, request);
+	/* The answers to its chunks still come, and are nobody's. */
+	for (unsigned i = 0; i < VFU_CHUNKS; i++) {
+		if (vfu->chunk[i].request == request)
+			vfu->chunk[i].request = NULL;
+	}
 	request->result = result;
 	request->done = true;
 	(void)pthread_cond_broadcast(&vfu->dma_done);
@@ -78,19 +89,9 @@ static int vfu_dma_one(struct vfu *vfu, struct vfu_request *request, const atomi
 static int vfu_dma_transfer(void *ctx, uint64_t address, void *data, uint64_t bytes, bool write,
 			    const atomic_bool *stop)
 {
-	struct vfu *vfu = ctx;
-	uint64_t most = vfu->peer_xfer;
-	int err = 0;
+	struct vfu_request request = {.address = address, .bytes = bytes, .data = data, .write = write};
 
-	for (uint64_t done = 0; done < bytes && !err;) {
-		uint64_t here = bytes - done < most ? bytes - done : most;
-		struct vfu_request request = {
-		    .address = address + done, .bytes = here, .data = (uint8_t *)data + done, .write = write};
-
-		err = vfu_dma_one(vfu, &request, stop);
-		done += here;
-	}
-	return err;
+	return vfu_dma_one(ctx, &request, stop);
 }
 
 static void vfu_dma_kick(void *ctx)
@@ -102,40 +103,67 @@ static void vfu_dma_kick(void *ctx)
 	(void)pthread_mutex_unlock(&vfu->dma_lock);
 }
 
-static void vfu_dma_send_one(struct vfu *vfu, struct vfu_request *request)
+/* ------------------------------------------------------------------ chunks */
+
+static struct vfu_chunk *vfu_chunk_free(struct vfu *vfu)
 {
-	size_t extra = request->write ? (size_t)request->bytes : 0;
-	struct vfu_dma_access access = {request->address, request->bytes};
+	for (unsigned i = 0; i < VFU_CHUNKS; i++) {
+		if (!vfu->chunk[i].busy)
+			return &vfu->chunk[i];
+	}
+	return NULL;
+}
+
+static void vfu_chunk_send(struct vfu *vfu, struct vfu_chunk *chunk, struct vfu_request *request, uint64_t bytes)
+{
+	size_t extra = request->write ? (size_t)bytes : 0;
+	struct vfu_dma_access access = {request->address + request->asked, bytes};
 	struct vfu_header header = {.id = vfu->next_id++,
 				    .command = request->write ? VFU_DMA_WRITE : VFU_DMA_READ,
 				    .size = (uint32_t)(sizeof(header) + sizeof(access) + extra)};
-	struct iovec part[3] = {{&header, sizeof(header)}, {&access, sizeof(access)}, {request->data, extra}};
+	struct iovec part[3] = {
+	    {&header, sizeof(header)}, {&access, sizeof(access)}, {request->data + request->asked, extra}};
 
-	request->sent = true;
-	request->id = header.id;
+	*chunk = (struct vfu_chunk){request, request->asked, bytes, header.id, header.command, true};
+	request->asked += bytes;
 	vfu_send(vfu, part, extra ? 3 : 2);
+}
+
+/* With the lock: sends what there is room for. */
+static void vfu_chunks_send(struct vfu *vfu)
+{
+	struct vfu_chunk *chunk = vfu_chunk_free(vfu);
+
+	for (struct vfu_request *request = vfu->requests, *next; request && chunk && !vfu->dead; request = next) {
+		unsigned access = request->write ? DMA_ACCESS_WRITE : DMA_ACCESS_READ;
+		uint64_t most = request->write || vfu->peer_xfer < VFU_READ_BYTES ? vfu->peer_xfer : VFU_READ_BYTES;
+		uint64_t left = request->bytes - request->asked, bytes = left < most ? left : most;
+
+		next = request->next;
+		if (!left)
+			continue;
+		/* The mapping may have gone while the request waited. */
+		if (!dma_allowed(vfu->dma, request->address + request->asked, bytes, access, NULL)) {
+			vfu_dma_finish(vfu, request, -EFAULT);
+			continue;
+		}
+		vfu_chunk_send(vfu, chunk, request, bytes);
+		chunk = vfu_chunk_free(vfu);
+		if (request->asked < request->bytes)
+			next = request;
+	}
 }
 
 void vfu_dma_send(struct vfu *vfu)
 {
 	(void)pthread_mutex_lock(&vfu->dma_lock);
-	for (struct vfu_request *request = vfu->requests, *next; request && !vfu->dead; request = next) {
-		unsigned access = request->write ? DMA_ACCESS_WRITE : DMA_ACCESS_READ;
-
-		next = request->next;
-		if (request->sent)
-			continue;
-		/* The mapping may have gone while the request waited. */
-		if (dma_allowed(vfu->dma, request->address, request->bytes, access, NULL))
-			vfu_dma_send_one(vfu, request);
-		else
-			vfu_dma_finish(vfu, request, -EFAULT);
-	}
+	vfu_chunks_send(vfu);
 	(void)pthread_mutex_unlock(&vfu->dma_lock);
 }
 
-static int vfu_dma_result(const struct vfu_inbox *inbox, struct vfu_request *request)
+static int vfu_chunk_result(const struct vfu_inbox *inbox, const struct vfu_chunk *chunk)
 {
+	const struct vfu_request *request = chunk->request;
 	struct vfu_dma_access access;
 
 	if (inbox->header.flags & VFU_FLAG_ERROR)
@@ -145,26 +173,41 @@ static int vfu_dma_result(const struct vfu_inbox *inbox, struct vfu_request *req
 	if (inbox->body_bytes < sizeof(access))
 		return -EFAULT;
 	memcpy(&access, inbox->body, sizeof(access));
-	if (access.count != request->bytes || inbox->body_bytes - sizeof(access) != request->bytes)
+	if (access.count != chunk->bytes || inbox->body_bytes - sizeof(access) != chunk->bytes)
 		return -EFAULT;
-	memcpy(request->data, inbox->body + sizeof(access), request->bytes);
+	memcpy(request->data + chunk->offset, inbox->body + sizeof(access), chunk->bytes);
 	return 0;
+}
+
+static void vfu_chunk_answer(struct vfu *vfu, struct vfu_chunk *chunk)
+{
+	struct vfu_request *request = chunk->request;
+
+	chunk->busy = false;
+	if (!request)
+		return;
+	int err = vfu_chunk_result(&vfu->inbox, chunk);
+
+	chunk->request = NULL;
+	request->answered += chunk->bytes;
+	if (err || request->answered == request->bytes)
+		vfu_dma_finish(vfu, request, err);
 }
 
 void vfu_dma_reply(struct vfu *vfu)
 {
-	const struct vfu_inbox *inbox = &vfu->inbox;
+	const struct vfu_header *header = &vfu->inbox.header;
 
 	(void)pthread_mutex_lock(&vfu->dma_lock);
-	for (struct vfu_request *request = vfu->requests; request; request = request->next) {
-		uint16_t command = request->write ? VFU_DMA_WRITE : VFU_DMA_READ;
+	for (unsigned i = 0; i < VFU_CHUNKS; i++) {
+		struct vfu_chunk *chunk = &vfu->chunk[i];
 
-		/* Nobody's reply belongs to a request that was given up. */
-		if (!request->sent || request->id != inbox->header.id || inbox->header.command != command)
-			continue;
-		vfu_dma_finish(vfu, request, vfu_dma_result(inbox, request));
-		break;
+		if (chunk->busy && chunk->id == header->id && chunk->command == header->command) {
+			vfu_chunk_answer(vfu, chunk);
+			break;
+		}
 	}
+	vfu_chunks_send(vfu);
 	(void)pthread_mutex_unlock(&vfu->dma_lock);
 }
 
@@ -188,6 +231,7 @@ void vfu_dma_connected(struct vfu *vfu, bool connected)
 {
 	(void)pthread_mutex_lock(&vfu->dma_lock);
 	vfu->connected = connected;
+	memset(vfu->chunk, 0, sizeof(vfu->chunk));
 	(void)pthread_mutex_unlock(&vfu->dma_lock);
 	if (!connected)
 		vfu_dma_fail_all(vfu);

@@ -85,6 +85,7 @@ static int accept_terms(struct npu_connection *connection, const struct npu_repl
 	uint32_t credits = at_most(reply->hello.event_credits, NPUD_MAX_INFLIGHT_EVENTS);
 	uint32_t groups = reply->hello.max_groups_per_frame;
 
+	connection->minor = at_most(reply->hello.minor, NPUD_PROTOCOL_MINOR);
 	connection->max_frame_bytes = at_most(reply->hello.max_frame_bytes, NPUD_MAX_FRAME_BYTES);
 	connection->max_groups_per_frame = groups ? at_most(groups, NPUD_MAX_GROUPS_PER_FRAME) : 1;
 	connection->device_count = at_most(reply->hello.device_count, NPU_MAX_DEVICES);

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "libclient/include/npu/npu.h"
+#include "libclient/maps.h"
 #include "npud.pb-c.h"
 #include "proto/limits.h"
 
@@ -42,6 +43,7 @@ struct npu_reply {
 		} buffer;
 		uint64_t job;
 		uint64_t submission;
+		struct npu_maps_page maps;
 		Npud__CancelState cancel;
 	};
 };
@@ -80,6 +82,7 @@ struct npu_print {
 struct npu_connection {
 	unsigned process; /* of the process that connected: see npu_link_check() */
 	int fd;
+	uint32_t minor; /* the version that was agreed */
 	uint32_t device_count;
 	uint32_t device; /* the one that this session sits on */
 	uint32_t max_frame_bytes;

@@ -63,6 +63,9 @@ static void copy_body(struct npu_reply *to, const Npud__Reply *from)
 	case NPUD__REPLY__BODY_CANCEL_INFO:
 		to->cancel = from->cancel_info->state;
 		break;
+	case NPUD__REPLY__BODY_MAPS:
+		npu_maps_copy(&to->maps, from->maps);
+		break;
 	default:
 		break;
 	}

@@ -10,7 +10,7 @@
 #define NPUD_PROTOCOL_MAJOR 1u
 #endif
 #ifndef NPUD_PROTOCOL_MINOR
-#define NPUD_PROTOCOL_MINOR 0u
+#define NPUD_PROTOCOL_MINOR 1u
 #endif
 
 #define NPUD_DEFAULT_SOCKET "/run/npud/npud.sock"
@@ -29,6 +29,8 @@
 #define NPUD_MAX_BSS_PER_JOB 64u
 #define NPUD_MAX_BUFFERS_PER_SESSION 4096u
 #define NPUD_MAX_JOBS_PER_SESSION 1024u
+#define NPUD_MAX_MAPS_PER_FRAME 64u
+#define NPUD_MAX_MAP_SESSIONS_PER_FRAME 12u
 #define NPUD_MAX_INFLIGHT_EVENTS 256u /* submissions whose completion the client has not read: its credits */
 #define NPUD_MAX_BUFFER_BYTES (3ull << 30)
 #define NPUD_BUFFER_ALIGN 4096u

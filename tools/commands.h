@@ -8,6 +8,7 @@
 int command_bind(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_maps(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_stats(int argc, char **argv);
 int command_unbind(int argc, char **argv);
@@ -15,6 +16,7 @@ int command_unbind(int argc, char **argv);
 extern const char usage_bind[];
 extern const char usage_doctor[];
 extern const char usage_info[];
+extern const char usage_maps[];
 extern const char usage_run[];
 extern const char usage_stats[];
 extern const char usage_unbind[];

@@ -27,18 +27,14 @@ void doctor_config_default(struct doctor_config *out)
 	*out = (struct doctor_config){.memory_bytes = memory_bound(DEFAULT_BUFFER_BYTES)};
 }
 
-/* A device of the kernel has an address, or a path of sysfs that ends with it; one of vfio-user has a socket. */
+/* A device of the kernel has an address; one of vfio-user has a socket. */
 static void device_take(const json_t *device, struct doctor_config *out)
 {
 	const char *transport = json_string_value(json_object_get(device, "transport"));
 	const char *address = json_string_value(json_object_get(device, "address"));
-	const char *path = json_string_value(json_object_get(device, "path"));
-	const char *slash = path ? strrchr(path, '/') : NULL;
 
-	if (!transport || strcmp(transport, "vfio-user") == 0)
+	if (!transport || strcmp(transport, "vfio") != 0)
 		return;
-	if (!address)
-		address = slash ? slash + 1 : path;
 	if (address && strlen(address) < HOST_NAME_BYTES && out->address_count < DOCTOR_MAX_DEVICES)
 		(void)snprintf(out->addresses[out->address_count++], HOST_NAME_BYTES, "%s", address);
 }

@@ -12,6 +12,7 @@
 #include "daemon/core/address_space.h"
 #include "daemon/npu/npu.h"
 #include "daemon/policy/quota.h"
+#include "daemon/policy/rights.h"
 #include "daemon/policy/sched.h"
 #include "daemon/util/list.h"
 
@@ -26,6 +27,7 @@ struct host_options {
 	uint64_t max_budget_ns;
 	enum scrub_mode scrub;
 	struct npu_quirks quirks;
+	struct rights_rules rights;
 	uint64_t session_maximum[QUOTA_RESOURCES];
 	uint64_t tenant_maximum[QUOTA_RESOURCES];
 	uint64_t daemon_maximum[QUOTA_RESOURCES];

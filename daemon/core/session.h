@@ -14,6 +14,7 @@
 #include "daemon/core/submission.h"
 #include "daemon/core/worker.h"
 #include "daemon/policy/quota.h"
+#include "daemon/policy/rights.h"
 #include "daemon/util/fail.h"
 #include "daemon/util/handles.h"
 #include "daemon/util/list.h"
@@ -33,10 +34,12 @@ struct session_print {
 	char text[NPUD_MAX_PRINT_BYTES];
 };
 
+/* What the kernel says of the peer at accept, and what follows from it; never changes. */
 struct session_identity {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
+	uint32_t rights;
 };
 
 struct session_hooks {

@@ -16,7 +16,7 @@
 
 struct server;
 
-#define CONN_OUT_BYTES 2048u /* the largest reply or event */
+#define CONN_OUT_BYTES 4096u /* the largest reply or event */
 
 struct conn {
 	struct list link; /* server->conns */
@@ -26,6 +26,7 @@ struct conn {
 	int pidfd; /* -1 where the kernel has none */
 	struct session_identity identity;
 	struct session *session; /* after Hello */
+	uint32_t minor; /* the version that was agreed */
 	struct event readable;
 	struct event writable;
 	struct event exited;

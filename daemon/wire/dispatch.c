@@ -10,22 +10,35 @@ struct verb {
 	int (*handle)(struct request *request);
 	unsigned fds; /* exactly */
 	bool before_hello;
+	uint32_t minor; /* of the version that brought it */
+	uint32_t rights; /* that the peer needs */
 };
 
 static const struct verb verbs[] = {
-    [NPUD__REQUEST__BODY_HELLO] = {"Hello", handle_hello, 0, true},
-    [NPUD__REQUEST__BODY_PING] = {"Ping", handle_ping, 0, false},
-    [NPUD__REQUEST__BODY_DEVICE_QUERY] = {"DeviceQuery", handle_device_query, 0, false},
-    [NPUD__REQUEST__BODY_BUFFER_IMPORT] = {"BufferImport", handle_buffer_import, 1, false},
-    [NPUD__REQUEST__BODY_BUFFER_RELEASE] = {"BufferRelease", handle_buffer_release, 0, false},
-    [NPUD__REQUEST__BODY_JOB_BEGIN] = {"JobBegin", handle_job_begin, 0, false},
-    [NPUD__REQUEST__BODY_JOB_GROUPS] = {"JobGroups", handle_job_groups, 0, false},
-    [NPUD__REQUEST__BODY_JOB_COMMIT] = {"JobCommit", handle_job_commit, 0, false},
-    [NPUD__REQUEST__BODY_JOB_DESTROY] = {"JobDestroy", handle_job_destroy, 0, false},
-    [NPUD__REQUEST__BODY_JOB_SUBMIT] = {"JobSubmit", handle_job_submit, 0, false},
-    [NPUD__REQUEST__BODY_JOB_CANCEL] = {"JobCancel", handle_job_cancel, 0, false},
-    [NPUD__REQUEST__BODY_STATS_QUERY] = {"StatsQuery", handle_stats_query, 0, false},
+    [NPUD__REQUEST__BODY_HELLO] = {"Hello", handle_hello, 0, true, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_PING] = {"Ping", handle_ping, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_DEVICE_QUERY] = {"DeviceQuery", handle_device_query, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_BUFFER_IMPORT] = {"BufferImport", handle_buffer_import, 1, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_BUFFER_RELEASE] = {"BufferRelease", handle_buffer_release, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_JOB_BEGIN] = {"JobBegin", handle_job_begin, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_JOB_GROUPS] = {"JobGroups", handle_job_groups, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_JOB_COMMIT] = {"JobCommit", handle_job_commit, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_JOB_DESTROY] = {"JobDestroy", handle_job_destroy, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_JOB_SUBMIT] = {"JobSubmit", handle_job_submit, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_JOB_CANCEL] = {"JobCancel", handle_job_cancel, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_STATS_QUERY] = {"StatsQuery", handle_stats_query, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_MAPS_QUERY] = {"MapsQuery", handle_maps_query, 0, false, 1, RIGHT_BIT(RIGHT_MAPS)},
 };
+
+/* Says nothing that depends on what others have. */
+static int refuse(struct request *request, const struct verb *verb, uint32_t missing)
+{
+	const char *name = right_name((enum right)__builtin_ctz(missing));
+
+	return fail_set(&request->fail, EPERM,
+			"%s: needs the right \"%s\"; root has it, others get it by rights.%s in npud.json", verb->name,
+			name, name);
+}
 
 int request_dispatch(struct request *request)
 {
@@ -37,8 +50,12 @@ int request_dispatch(struct request *request)
 	const struct verb *verb = &verbs[body];
 	if (!verb->before_hello && !request->conn->session)
 		return fail_set(fail, EPROTO, "%s: the first request must be Hello", verb->name);
+	if (verb->minor > request->conn->minor)
+		return fail_set(fail, EPROTO, "%s: belongs to protocol %u.%u, %u.%u was agreed", verb->name,
+				NPUD_PROTOCOL_MAJOR, verb->minor, NPUD_PROTOCOL_MAJOR, request->conn->minor);
 	if (request->frame->fd_count != verb->fds)
 		return fail_set(fail, EPROTO, "%s: %u file descriptors came, %u are expected", verb->name,
 				request->frame->fd_count, verb->fds);
-	return verb->handle(request);
+	uint32_t missing = verb->rights & ~request->conn->identity.rights;
+	return missing ? refuse(request, verb, missing) : verb->handle(request);
 }

@@ -52,7 +52,8 @@ int handle_hello(struct request *request)
 	npud__hello_reply__init(reply);
 	reply->major = NPUD_PROTOCOL_MAJOR;
 	uint32_t ours = NPUD_PROTOCOL_MINOR;
-	reply->minor = hello->minor < ours ? hello->minor : ours;
+	conn->minor = hello->minor < ours ? hello->minor : ours;
+	reply->minor = conn->minor;
 	reply->features = hello->features & FEATURES;
 	reply->server_version = (char *)(uintptr_t)NPUD_VERSION;
 	reply->session = conn->session->id;

@@ -8,6 +8,15 @@
 #include "daemon/wire/frame.h"
 #include "npud.pb-c.h"
 
+/* One page of mappings on its way to the wire. */
+struct maps_reply {
+	Npud__Maps maps;
+	Npud__SessionMaps sessions[NPUD_MAX_MAP_SESSIONS_PER_FRAME];
+	Npud__SessionMaps *session_list[NPUD_MAX_MAP_SESSIONS_PER_FRAME];
+	Npud__Map entries[NPUD_MAX_MAPS_PER_FRAME];
+	Npud__Map *entry_list[NPUD_MAX_MAPS_PER_FRAME];
+};
+
 struct request {
 	struct conn *conn;
 	const Npud__Request *message;
@@ -24,6 +33,7 @@ struct request {
 		Npud__SubmitInfo submit_info;
 		Npud__CancelInfo cancel_info;
 		Npud__Stats stats;
+		struct maps_reply maps;
 	} body;
 };
 
@@ -38,6 +48,9 @@ int handle_stats_query(struct request *request);
 int handle_buffer_import(struct request *request);
 int handle_buffer_release(struct request *request);
 int reply_empty(struct request *request);
+
+/* handlers_maps.c */
+int handle_maps_query(struct request *request);
 
 /* handlers_job.c */
 int handle_job_begin(struct request *request);

@@ -9,16 +9,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/core/host.h"
 #include "daemon/log.h"
 #include "daemon/util/cleanup.h"
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77
-#endif
+#include "daemon/wire/peer.h"
 
 #define WHY_BYTES 256
 #define BACKLOG 128
@@ -111,28 +108,6 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------------ accept */
 
-static int peer_identity(int fd, struct session_identity *out)
-{
-	struct ucred credentials;
-	socklen_t bytes = sizeof(credentials);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) < 0)
-		return -errno;
-	*out = (struct session_identity){credentials.uid, credentials.gid, credentials.pid};
-	return 0;
-}
-
-/* Of the process that connected. By number only where the kernel cannot tell: then a pid may have been used again. */
-static int peer_pidfd(int fd, pid_t pid)
-{
-	int pidfd = -1;
-	socklen_t bytes = sizeof(pidfd);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &bytes) == 0)
-		return pidfd;
-	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-}
-
 static bool may_connect(struct server *server, uid_t uid)
 {
 	uint64_t same = 0;
@@ -149,7 +124,7 @@ static void admit(struct server *server, int fd)
 {
 	struct session_identity identity = {0};
 
-	if (peer_identity(fd, &identity) < 0) {
+	if (peer_identity(fd, &server->host->options.rights, &identity) < 0) {
 		close(fd);
 		return;
 	}

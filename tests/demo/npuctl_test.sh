@@ -70,6 +70,16 @@ check "info says what it is" says 'ready, Zhouyi V3'
 npuctl stats
 check "stats counts this session" says '^sessions  *[1-9]'
 check "stats knows its own size" says '^resident_bytes  *[1-9]'
+npuctl maps
+if [[ $(id -u) == 0 ]]; then
+	check "maps shows this session" says '^session [1-9][0-9]*: .* (this npuctl), user 0 (root), window [1-7]$'
+	npuctl maps --json
+	check "maps is one object for programs" says '^  "sessions": \['
+	npuctl maps --session 123456
+	check "a session that is not there is named" refuses 1 'session 123456: there is no such session'
+else
+	check "maps is for who has the right" refuses 1 'needs the right "maps"'
+fi
 
 # Relu leaves its own result alone: once through random numbers, then through what came out, by way of .npy and raw bytes.
 npuctl run "$relu" --input random:7 --output "$work/one"
@@ -134,6 +144,12 @@ npuctl info --socket "$work/none.sock"
 check "an npud that is not there is named" refuses 1 'cannot reach npud'
 npuctl stats --socket "$work/none.sock"
 check "the same for stats" refuses 1 'cannot reach npud'
+npuctl maps --socket "$work/none.sock"
+check "the same for maps" refuses 1 'cannot reach npud'
+npuctl maps --session x
+check "a session is a number" refuses 2 '--session is the number'
+npuctl maps 7
+check "maps takes options alone" refuses 2 'takes no arguments'
 
 check "npud and the software NPU end well" stack_stop
 echo "$passed passed, $failed failed, 0 skipped"

@@ -61,6 +61,7 @@ program npuctl.1 tools/main.c tools/cmd_*.c
 keys_of()
 {
 	grep -oE '(\{|(UINT|CHOICE|OBJECT|BOOLEAN)\()"[a-z_]+",' daemon/config.c | grep -oE '"[a-z_]+"' | tr -d '"'
+	grep -oE 'X\([A-Z_]+, "[a-z_]+"\)' daemon/policy/rights.h | grep -oE '"[a-z_]+"' | tr -d '"'
 	echo devices
 }
 choices_of() { tr '\n' ' ' <daemon/config.c | grep -oE 'static const struct choice [^;]*;' | grep -oE '\{"[a-z-]+", ' | grep -oE '[a-z-]+' | sort -u; }

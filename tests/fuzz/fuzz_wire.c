@@ -189,19 +189,19 @@ static void device_make(struct rig *rig)
 					 .mmio_bytes = 16384,
 					 .page_bytes = 4096,
 					 .max_mappings = 65535};
-	fake.npu = (struct npu_device){.ops = &fake_npu_ops,
-				       .vfio = &fake.vfio,
-				       .identity = {.generation = NPU_GEN_V3,
-						    .isa = 5,
-						    .config = 1204,
-						    .clusters = 1,
-						    .cores = 3,
-						    .tecs = 4,
-						    .partitions = 1,
-						    .gm_bytes = 4u << 20,
-						    .name = "X2_1204MP3"},
-				       .rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET |
-						1u << NPU_RUNG_VFIO_RESET};
+	fake.npu =
+	    (struct npu_device){.ops = &fake_npu_ops,
+				.vfio = &fake.vfio,
+				.identity = {.generation = NPU_GEN_V3,
+					     .isa = 5,
+					     .config = 1204,
+					     .clusters = 1,
+					     .cores = 3,
+					     .tecs = 4,
+					     .partitions = 1,
+					     .gm_bytes = 4u << 20,
+					     .name = "X2_1204MP3"},
+				.rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET | 1u << NPU_RUNG_VFIO_RESET};
 	fake.event_count = 0;
 	fake.running = fake.gone = false;
 	fake.mapped = 0;
@@ -213,7 +213,8 @@ static void device_make(struct rig *rig)
 
 static void rig_open(struct rig *rig)
 {
-	const struct session_identity identity = {.uid = getuid(), .gid = getgid(), .pid = getpid()};
+	const struct session_identity identity = {
+	    .uid = getuid(), .gid = getgid(), .pid = getpid(), .rights = RIGHTS_ALL};
 	struct server_options settings = {.path = "fuzz",
 					  .group = "",
 					  .listen_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),

@@ -41,11 +41,12 @@ static void happens(enum happening what)
 		seed_add(&out, report, sizeof(report));
 }
 
-static void hello(uint32_t major)
+static void hello(uint32_t major, uint32_t minor)
 {
 	Npud__Hello body = NPUD__HELLO__INIT;
 
 	body.major = major;
+	body.minor = minor;
 	body.client_name = "fuzz";
 	frame(NPUD__REQUEST__BODY_HELLO, &body, 0);
 }
@@ -143,7 +144,7 @@ static void finish(uint64_t handle)
 static void conversation(const enum happening *happening, size_t count, const char *name)
 {
 	begin();
-	hello(NPUD_PROTOCOL_MAJOR);
+	hello(NPUD_PROTOCOL_MAJOR, 0);
 	queries();
 	import(65536, 0);
 	import(4096, 1);
@@ -158,20 +159,61 @@ static void conversation(const enum happening *happening, size_t count, const ch
 	seed_write(&out, "wire", name);
 }
 
+static void maps(uint64_t session, uint64_t from_session, uint64_t from_iova)
+{
+	Npud__MapsQuery body = NPUD__MAPS_QUERY__INIT;
+
+	body.session = session;
+	body.from_session = from_session;
+	body.from_iova = from_iova;
+	frame(NPUD__REQUEST__BODY_MAPS_QUERY, &body, 0);
+}
+
+/* All, one, none, from in between and from beyond; with an arena, live memory, and memory released while it is used. */
+static void maps_of_everything(void)
+{
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR, NPUD_PROTOCOL_MINOR);
+	maps(0, 0, 0);
+	for (int i = 0; i < 70; i++)
+		import(4096, i & 1);
+	job(FIRST, FIRST);
+	submit(FIRST);
+	maps(0, 0, 0);
+	maps(1, 1, 0x102001000);
+	finish(FIRST);
+	maps(0, 1, UINT64_MAX);
+	happens(COMPLETE);
+	maps(0, UINT64_MAX, UINT64_MAX);
+	maps(UINT64_MAX, 0, 0);
+	maps(2, 1, 1);
+	seed_write(&out, "wire", "maps");
+}
+
+static void maps_of_an_old_client(void)
+{
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR, 0);
+	maps(0, 0, 0);
+	seed_write(&out, "wire", "maps-old-client");
+}
+
 void seeds_wire(void)
 {
+	maps_of_everything();
+	maps_of_an_old_client();
 	conversation((const enum happening[]){COMPLETE, COMPLETE}, 2, "job-done");
 	conversation((const enum happening[]){REPORT, COMPLETE}, 2, "job-exception");
 	conversation((const enum happening[]){TIME, TIME, TIME}, 3, "job-timeout");
 	conversation((const enum happening[]){GONE, TIME}, 2, "job-device-gone");
 	begin();
-	hello(NPUD_PROTOCOL_MAJOR + 1);
+	hello(NPUD_PROTOCOL_MAJOR + 1, 0);
 	seed_write(&out, "wire", "other-major");
 	begin();
 	queries();
 	seed_write(&out, "wire", "no-hello");
 	begin();
-	hello(NPUD_PROTOCOL_MAJOR);
-	hello(NPUD_PROTOCOL_MAJOR);
+	hello(NPUD_PROTOCOL_MAJOR, 0);
+	hello(NPUD_PROTOCOL_MAJOR, 0);
 	seed_write(&out, "wire", "second-hello");
 }

@@ -11,6 +11,7 @@ npuctl() # COMMAND ARGUMENT...
 	timeout -k 5 60 "$BIN/npuctl" "$1" --sys "$sys" --dev "$dev" --state "$state" "${@:2}" >"$work/log" \
 		2>"$work/errors" </dev/null
 	code=$?
+	kernel_settle
 }
 
 says() # PATTERN: done

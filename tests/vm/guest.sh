@@ -58,12 +58,18 @@ run=$(mktemp -d "${TMPDIR:-/tmp}/npud-vm.XXXXXX")
 emu_pids=() qemu_pid=
 log=${log:-$run/serial.log}
 
+# A QEMU whose guest waits for something that never comes does not listen to SIGTERM.
 finish() {
-	local pid
+	local pid i
 	for pid in $qemu_pid "${emu_pids[@]}"; do
 		kill "$pid" 2>/dev/null || true
 	done
 	for pid in $qemu_pid "${emu_pids[@]}"; do
+		for ((i = 0; i < 20; i++)); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -KILL "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
 	rm -rf "$run"
@@ -110,7 +116,7 @@ append="quiet panic=-1 loglevel=4 iommu.strict=1"
 unsafe="iommufd.allow_unsafe_interrupts=1 vfio_iommu_type1.allow_unsafe_interrupts=1"
 options=(-smp 2 -m "${ram}M" -nodefaults -no-user-config -display none -no-reboot
 	-kernel "$kernel" -initrd "$run/initramfs" -chardev stdio,id=serial,signal=off -serial chardev:serial
-	-chardev pipe,id=monitor,path="$run/monitor" -mon chardev=monitor,mode=readline)
+	-chardev pipe,id=monitor,path="$run/monitor" -object monitor-hmp,id=hmp,chardev=monitor)
 share=
 if [[ $memory == memfd ]]; then
 	options+=(-object "memory-backend-memfd,id=ram,size=${ram}M,share=on")

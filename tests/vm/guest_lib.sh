@@ -85,16 +85,24 @@ npud_config() { # [MORE]: a configuration for all NPUs of this guest; MORE is in
 	n=0
 	devices=
 	for address in $(npu_addresses); do
-		devices="$devices${devices:+, }{\"name\": \"npu$n\", \"transport\": \"$(npu_bus "$address")\", \"path\": \"$address\"$1}"
+		devices="$devices${devices:+, }{\"name\": \"npu$n\", \"transport\": \"vfio\", \"address\": \"$address\"$1}"
 		n=$((n + 1))
 	done
-	printf '{"socket": {"path": "%s"}, "devices": [%s]}\n' "$NPU_SOCKET" "$devices"
+	printf '{"socket": {"path": "%s"}, "log": {"level": "info"}, "devices": [%s]}\n' "$NPU_SOCKET" "$devices"
+}
+
+# Each test is a shell of its own: how npud ended is left in a file.
+npud_run() {
+	npud --config /tmp/npud.json "$@" >/tmp/npud.log 2>&1 &
+	echo $! >/tmp/npud.pid
+	wait $!
+	echo $? >/tmp/npud.code
 }
 
 npud_start() {
 	[ -f /tmp/npud.json ] || npud_config >/tmp/npud.json
-	npud --config /tmp/npud.json "$@" >/tmp/npud.log 2>&1 &
-	echo $! >/tmp/npud.pid
+	rm -f /tmp/npud.code
+	npud_run "$@" &
 	if ! wait_for 300 npud_listens; then
 		echo "npud does not listen:"
 		cat /tmp/npud.log
@@ -103,23 +111,17 @@ npud_start() {
 }
 
 npud_stop() {
-	pid=$(cat /tmp/npud.pid)
-	kill -TERM "$pid"
-	wait_for 100 npud_gone "$pid" || {
-		echo "npud does not end"
-		kill -KILL "$pid"
+	kill -TERM "$(cat /tmp/npud.pid)"
+	wait_for 100 test -f /tmp/npud.code || {
+		echo "npud does not end:"
 		cat /tmp/npud.log
+		kill -KILL "$(cat /tmp/npud.pid)"
 		return 1
 	}
-	wait "$pid"
-	code=$?
+	code=$(cat /tmp/npud.code)
 	[ "$code" = 0 ] || {
 		echo "npud ended with exit code $code:"
 		cat /tmp/npud.log
 	}
 	return "$code"
-}
-
-npud_gone() {
-	! kill -0 "$1"
 }

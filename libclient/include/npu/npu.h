@@ -30,6 +30,7 @@ extern "C" {
 struct npu_connection;
 struct npu_graph;
 struct npu_job;
+struct npu_maps;
 
 #define NPU_MAX_RANK 8
 #define NPU_NAME_BYTES 128
@@ -104,6 +105,42 @@ struct npu_result {
 	uint64_t device_ticks;
 	uint64_t cookie;
 	bool started; /* false: it certainly never reached the device, so running it again is safe whatever it writes */
+};
+
+enum npu_map_kind {
+	NPU_MAP_BUFFER = 1, /* memory of the client: program, weights, tensors */
+	NPU_MAP_ARENA = 2, /* memory of the daemon for the session's task control blocks */
+};
+
+enum npu_map_state {
+	NPU_MAP_RESERVED = 1, /* the address is taken; the device does not reach the memory */
+	NPU_MAP_LIVE = 2, /* the device reaches it */
+	NPU_MAP_CHANGING = 3, /* one of the two in a moment */
+};
+
+/* One range of bus addresses of a session. */
+struct npu_map {
+	uint64_t session;
+	uint64_t iova;
+	uint64_t bytes;
+	enum npu_map_kind kind;
+	enum npu_map_state state;
+	bool readable; /* by the device */
+	bool writable;
+};
+
+struct npu_maps_session {
+	uint64_t session; /* its number, as in the daemon's log */
+	char device_name[NPU_NAME_BYTES]; /* as the daemon's configuration calls it */
+	uint32_t device; /* less than npu_device_count() */
+	uint32_t pid; /* of the process that connected, as the daemon sees it; 0 if it does not */
+	uint32_t uid;
+	uint32_t slot; /* its window of 4 GiB bus addresses */
+	bool closing; /* the client is gone, its memory not yet */
+	uint32_t map_count; /* when the session was read last; the same holds for the next three */
+	uint32_t live_count; /* those that are NPU_MAP_LIVE */
+	uint64_t map_bytes;
+	uint64_t live_bytes;
 };
 
 /* Called from inside npu_dispatch(), npu_wait() or npu_disconnect(), with no lock held; any function may be called. */
@@ -232,6 +269,34 @@ int npu_cancel(struct npu_connection *connection, uint64_t ticket);
 
 /** npu_job_run - submit and wait; 0 only if the outcome is NPU_DONE, else -EIO with npu_error() saying which */
 int npu_job_run(struct npu_job *job, struct npu_result *result);
+
+/* --- who has which addresses; since 1.1, for operators */
+
+/**
+ * npu_maps_read - which session has memory at which addresses of its device, read once
+ * @session: that one alone, or 0 for all
+ * @out: receives the table, which does not change any more and outlives the connection
+ *
+ * The daemon has to give this user the right "maps"; root has it. Sessions and memory may come and go while the table
+ * is read: what was there all the time is in it, once. Errors: -EACCES (the right is missing), -ENOENT (no such
+ * session), -ENOTSUP (the daemon is older than protocol 1.1), -EPROTO, -EPIPE, -ENOMEM.
+ */
+int npu_maps_read(struct npu_connection *connection, uint64_t session, struct npu_maps **out);
+
+/** npu_maps_free - NULL is legal */
+void npu_maps_free(struct npu_maps *maps);
+
+/** npu_maps_session_count - sessions in the table, those without memory too */
+size_t npu_maps_session_count(const struct npu_maps *maps);
+
+/** npu_maps_session - by number ascending; -ENOENT for an index that is not less than the count */
+int npu_maps_session(const struct npu_maps *maps, size_t index, struct npu_maps_session *session);
+
+/** npu_maps_count - mappings in the table, of all its sessions */
+size_t npu_maps_count(const struct npu_maps *maps);
+
+/** npu_maps_entry - by session, then by address; -ENOENT for an index that is not less than the count */
+int npu_maps_entry(const struct npu_maps *maps, size_t index, struct npu_map *map);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -530,7 +530,7 @@ static inline void world_events_ready(void *user)
 static inline struct session *world_session_of(struct world *world, uid_t uid)
 {
 	static const struct session_hooks hooks = {world_events_ready};
-	struct session_identity identity = {uid, uid, 1};
+	struct session_identity identity = {uid, uid, 1, RIGHTS_NONE};
 	struct session *session;
 
 	ck_assert_int_eq(session_open(world->host, &identity, &hooks, world, &session, NULL), 0);

@@ -45,6 +45,7 @@ START_TEST(every_key_reaches_its_place)
 	    "\"budget\": {\"default_ms\": 10, \"max_ms\": 20}, \"scrub\": \"none\","
 	    "\"limits\": {\"connections\": 7, \"session\": {\"buffers\": 9}, \"tenant\": {\"jobs\": 3},"
 	    "\"daemon\": {\"buffer_bytes\": 4096}},"
+	    "\"rights\": {\"maps\": {\"users\": [1000, \"root\"], \"groups\": [44]}},"
 	    "\"quirks\": {\"create_always\": true, \"gm_offset_shift\": 12}}";
 	struct config config;
 	struct config_errors errors;
@@ -67,6 +68,11 @@ START_TEST(every_key_reaches_its_place)
 	ck_assert_uint_eq(options.session_maximum[QUOTA_BUFFERS], 9);
 	ck_assert_uint_eq(options.tenant_maximum[QUOTA_JOBS], 3);
 	ck_assert_uint_eq(options.daemon_maximum[QUOTA_BUFFER_BYTES], 4096);
+	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.count, 2);
+	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.id[0], 1000);
+	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.id[1], 0); /* the name was looked up */
+	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].groups.count, 1);
+	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].groups.id[0], 44);
 	ck_assert(options.quirks.create_always);
 	ck_assert_uint_eq(options.quirks.gm_offset_shift, 12);
 }
@@ -117,23 +123,79 @@ static const char *const bad[][2] = {
     {"{" DEVICES ", \"scrub\": true}", "scrub: must be one of"},
     {"{" DEVICES ", \"limits\": {\"tenant\": {\"buffers\": 0}}}", "limits.tenant.buffers: "},
     {"{" DEVICES ", \"limits\": {\"tenant\": {\"threads\": 1}}}", "limits.tenant.threads: unknown key"},
+    {"{" DEVICES ", \"rights\": []}", "rights: must be an object"},
+    {"{" DEVICES ", \"rights\": {\"fly\": {}}}", "rights.fly: unknown key"},
+    {"{" DEVICES ", \"rights\": {\"maps\": [0]}}", "rights.maps: must be an object"},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"roles\": []}}}", "rights.maps.roles: unknown key"},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"users\": 1000}}}", "rights.maps.users: must be an array of at most 64"},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"users\": [0, \"no one here\"]}}}",
+     "rights.maps.users[1]: unknown user \"no one here\""},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"groups\": [\"no one here\"]}}}",
+     "rights.maps.groups[0]: unknown group \"no one here\""},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"users\": [\"1000\"]}}}", "rights.maps.users[0]: unknown user \"1000\""},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"users\": [\"\"]}}}", "rights.maps.users[0]: must be a name of"},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"users\": [-1]}}}", "rights.maps.users[0]: must be the name of a user or"},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"users\": [4294967295]}}}", "rights.maps.users[0]: must be the name"},
+    {"{" DEVICES ", \"rights\": {\"maps\": {\"groups\": [true]}}}",
+     "rights.maps.groups[0]: must be the name of a group"},
     {"{" DEVICES ", \"quirks\": {\"create_always\": 1}}", "quirks.create_always: must be true or false"},
     {"{" DEVICES ", \"quirks\": {\"gm_offset_shift\": 3}}", "quirks.gm_offset_shift: "},
     {"{" DEVICES ", \"quirks\": {\"reset_keeps_gm\": 2}}", "quirks.reset_keeps_gm: "},
 };
 
+/* Every byte, padding too. */
+static bool is_filled(const void *memory, size_t bytes, uint8_t with)
+{
+	const uint8_t *at = memory;
+
+	for (size_t i = 0; i < bytes; i++)
+		if (at[i] != with)
+			return false;
+	return true;
+}
+
 START_TEST(every_error_names_its_path_and_changes_nothing)
 {
-	struct config config, before;
+	struct config config;
 	struct config_errors errors;
 
 	memset(&config, 0x5a, sizeof(config));
-	memcpy(&before, &config, sizeof(config));
 	ck_assert_int_eq(parse(bad[_i][0], &config, &errors), -EINVAL);
 	ck_assert_msg(strncmp(errors.text, bad[_i][1], strlen(bad[_i][1])) == 0, "%s\nis not\n%s", errors.text,
 		      bad[_i][1]);
 	ck_assert_uint_ge(errors.count, 1);
-	ck_assert_int_eq(memcmp(&config, &before, sizeof(config)), 0);
+	ck_assert(is_filled(&config, sizeof(config), 0x5a));
+}
+END_TEST
+
+START_TEST(nobody_has_a_right_by_default)
+{
+	struct config config;
+	struct config_errors errors;
+
+	ck_assert_int_eq(parse("{" DEVICES "}", &config, &errors), 0);
+	for (unsigned right = 0; right < RIGHT_COUNT; right++) {
+		ck_assert_uint_eq(config.rights.of[right].users.count, 0);
+		ck_assert_uint_eq(config.rights.of[right].groups.count, 0);
+	}
+}
+END_TEST
+
+START_TEST(a_rule_holds_as_many_names_as_it_says)
+{
+	char text[2048] = "{" DEVICES ", \"rights\": {\"maps\": {\"users\": [0";
+	struct config config;
+	struct config_errors errors;
+	size_t used = strlen(text);
+
+	for (unsigned i = 1; i < RIGHT_MAX_IDS; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, ",%u", i);
+	memcpy(text + used, "]}}}", 5);
+	ck_assert_int_eq(parse(text, &config, &errors), 0);
+	ck_assert_uint_eq(config.rights.of[RIGHT_MAPS].users.id[RIGHT_MAX_IDS - 1], RIGHT_MAX_IDS - 1);
+	memcpy(text + used, ",1]}}}", 7);
+	ck_assert_int_eq(parse(text, &config, &errors), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(errors.text, "rights.maps.users: must be an array"));
 }
 END_TEST
 
@@ -186,6 +248,8 @@ int main(void)
 	tcase_add_test(tcase, every_key_reaches_its_place);
 	tcase_add_loop_test(tcase, every_error_names_its_path_and_changes_nothing, 0,
 			    (int)(sizeof(bad) / sizeof(bad[0])));
+	tcase_add_test(tcase, nobody_has_a_right_by_default);
+	tcase_add_test(tcase, a_rule_holds_as_many_names_as_it_says);
 	tcase_add_test(tcase, several_errors_come_at_once);
 	tcase_add_test(tcase, a_flood_of_errors_stays_inside_its_buffer);
 	tcase_add_test(tcase, a_missing_file_is_an_error);

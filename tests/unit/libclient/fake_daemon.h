@@ -67,6 +67,7 @@ struct fake {
 	size_t largest_frame;
 	Npud__Request *begin, *groups[8];
 	Npud__CancelState cancel;
+	void (*maps)(struct fake *fake, Npud__Reply *reply, const Npud__MapsQuery *query); /* answers */
 };
 
 static inline void fake_send(struct fake *fake, Npud__ServerFrame *frame)
@@ -289,6 +290,11 @@ static inline bool fake_answer(struct fake *fake, const Npud__Request *request, 
 		return true;
 	case NPUD__REQUEST__BODY_JOB_SUBMIT:
 		fake_submit(fake, &reply, request->job_submit);
+		return true;
+	case NPUD__REQUEST__BODY_MAPS_QUERY:
+		if (!fake->maps)
+			return false;
+		fake->maps(fake, &reply, request->maps_query);
 		return true;
 	case NPUD__REQUEST__BODY_JOB_GROUPS:
 		fake_groups(fake, request, frame_bytes);
