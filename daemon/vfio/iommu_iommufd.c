@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The newer interface: any number of page tables for one device, filled whether it is attached or not. The device is
- * always attached to one of them; "to none" is an empty table, because detaching is a moment without protection on
- * some IOMMUs and an error in the log of others.
+ * always attached to one of them. "To none" is an empty table: one step more of the same kind, instead of a detached
+ * state that every other call would have to know.
  */
 #include <errno.h>
 #include <stdlib.h>
