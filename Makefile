@@ -225,7 +225,7 @@ vm-kernels:
 vm-check: vm-kernels all guest-programs
 	@tests/vm/qemu_root.sh >/dev/null
 	@+$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc guest-programs
-	@BIN=$(B) tests/vm/smoke.sh
+	@BIN=$(B) tests/vm/check.sh
 
 # ------------------------------------------------------------------ what people run
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
