@@ -26,7 +26,8 @@ matrix="stock:plain:type1:models,isolation,life
 	x86-virtio:memfd:type1:models,failures
 	stock:plain:type1:intx
 	arm64:plain:iommufd:models,isolation,raw
-	arm64:memfd:type1:models,life"
+	arm64:plain:type1:life
+	arm64:memfd:type1:models"
 # shellcheck disable=SC2086
 (($#)) || set -- $matrix
 
