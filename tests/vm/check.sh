@@ -14,19 +14,20 @@ BIN_ARM64=${BIN_ARM64:-build/release-aarch64-linux-gnu-gcc}
 # models   two networks; what comes out is, bit for bit, what they give on this machine without a kernel in between
 # raw      a driver without npud: memory that is not mapped is refused (with IOMMU none: reached), copies are complete
 # intx     the models by the interrupt line, then the device is unplugged
+# operator doctor, bind, unbind, and what npud refuses to start with
 # others   the programs of that name, in tests/vm/guest or tests/integration
-matrix="stock:plain:type1:models,isolation,life
+matrix="stock:plain:type1:models,isolation,life,operator
 	x86:plain:iommufd:models,isolation,raw
 	x86:memfd:iommufd:models,forged,activation
 	x86:plain:iommufd:refused
 	x86:plain:type1:models,refused
-	x86:plain:iommufd:fail,life
-	x86:plain:none:raw
+	x86:plain:iommufd:fail,life,operator
+	x86:plain:none:raw,operator
 	x86-virtio:plain:iommufd:models,raw
 	x86-virtio:memfd:type1:models,failures
 	stock:plain:type1:intx
 	arm64:plain:iommufd:models,isolation,raw
-	arm64:plain:type1:life
+	arm64:plain:type1:life,operator
 	arm64:memfd:type1:models"
 # shellcheck disable=SC2086
 (($#)) || set -- $matrix
@@ -103,6 +104,13 @@ add_set() { # SET BIN IOMMU
 		options+=(--emu --no-msix --test 'interrupt line=grep vfio-intx /proc/interrupts | sed "s/^/= /" | grep .'
 			--test 'unplugged=ask_host monitor device_del npu0; wait_for 100 npu_unplugged && npuctl info | grep offline'
 			--test "stop=npud_stop")
+		;;
+	operator)
+		program="sh /npu/operator.sh"
+		if [[ $3 == none ]]; then
+			program="$program no-iommu"
+		fi
+		options+=(--put tests/vm/guest/operator.sh=/npu/operator.sh --test "operator=$program")
 		;;
 	*)
 		program=$bin/tests/vm/guest/test_$1
