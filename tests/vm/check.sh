@@ -73,9 +73,7 @@ stack_stop
 options=()
 
 add_models() { # IOMMU
-	options+=(--put "$work/sigmoid.elf=/models/sigmoid.elf" --put "$work/blazeface.elf=/models/blazeface.elf"
-		--put "$work/sums=/models/sums"
-		--test "start=mkdir -p /tmp/out; npud_config ', \"iommu\": \"$1\"' >/tmp/npud.json && npud_start"
+	options+=(--test "start=mkdir -p /tmp/out; npud_config ', \"iommu\": \"$1\"' >/tmp/npud.json && npud_start"
 		--test "info=npuctl info && grep -o 'transport=.*' /tmp/npud.log | head -n 1 | sed 's/^/= /'"
 		--test "sigmoid=npuctl run /models/sigmoid.elf --input random:7 --output /tmp/out/sigmoid"
 		--test "blazeface=npuctl run /models/blazeface.elf --input random:7 --output /tmp/out/blazeface"
@@ -129,7 +127,8 @@ guest() { # GUEST MEMORY IOMMU SETS
 	if [[ $1 == arm64 ]]; then
 		bin=$BIN_ARM64
 	fi
-	options=(--program "$bin/npud" --program "$bin/npuctl")
+	options=(--program "$bin/npud" --program "$bin/npuctl" --put "$work/sums=/models/sums"
+		--put "$work/sigmoid.elf=/models/sigmoid.elf" --put "$work/blazeface.elf=/models/blazeface.elf")
 	if [[ $3 == none ]]; then
 		options+=(--no-iommu)
 	fi
