@@ -73,12 +73,12 @@ stack_stop
 options=()
 
 add_models() { # IOMMU
-	options+=(--test "start=mkdir -p /tmp/out; npud_config ', \"iommu\": \"$1\"' >/tmp/npud.json && npud_start"
+	options+=(--test "start=mkdir -p /tmp/outputs; npud_config ', \"iommu\": \"$1\"' >/tmp/npud.json && npud_start"
 		--test "info=npuctl info && grep -o 'transport=.*' /tmp/npud.log | head -n 1 | sed 's/^/= /'"
-		--test "sigmoid=npuctl run /models/sigmoid.elf --input random:7 --output /tmp/out/sigmoid"
-		--test "blazeface=npuctl run /models/blazeface.elf --input random:7 --output /tmp/out/blazeface"
+		--test "sigmoid=npuctl run /models/sigmoid.elf --input random:7 --output /tmp/outputs/sigmoid"
+		--test "blazeface=npuctl run /models/blazeface.elf --input random:7 --output /tmp/outputs/blazeface"
 		--test "blazeface again=npuctl run /models/blazeface.elf --input random:8 --repeat 3 >/tmp/again && grep latency /tmp/again | sed 's/^/= /'"
-		--test "same as on the host=cd /tmp/out && sha256sum -c /models/sums")
+		--test "same as on the host=cd /tmp/outputs && sha256sum -c /models/sums")
 }
 
 add_set() { # SET BIN IOMMU
