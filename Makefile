@@ -225,7 +225,7 @@ vm-kernels:
 vm-check: vm-kernels all guest-programs
 	@tests/vm/qemu_root.sh >/dev/null
 	@+$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc guest-programs
-	@BIN=$(B) tests/vm/smoke.sh
+	@BIN=$(B) tests/vm/check.sh
 
 # ------------------------------------------------------------------ what people run
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -353,7 +353,7 @@ docs-check:
 
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs
-test-programs: integration-programs fuzz-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
+test-programs: integration-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
 	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
 
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or

@@ -50,6 +50,9 @@ while IFS='|' read -r name command; do
 	if [[ $name == qemu && ! -x ${XDG_CACHE_HOME:-$HOME/.cache}/npud/qemu/qemu ]]; then
 		echo "   once: Debian's QEMU 11 is unpacked into ${XDG_CACHE_HOME:-$HOME/.cache}/npud/qemu; nothing is installed"
 	fi
+	if [[ $name == vm ]]; then
+		tests/vm/kernels.sh --missing | sed 's/^/   once: /; s/$/, kept in the cache/'
+	fi
 	start=$SECONDS
 	$command >"$logs/$name.log" 2>&1 </dev/null
 	code=$?

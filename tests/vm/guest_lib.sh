@@ -19,6 +19,10 @@ npu_addresses() {
 	done
 }
 
+npu_unplugged() {
+	[ -z "$(npu_addresses)" ]
+}
+
 npu_path() { # ADDRESS
 	case $1 in
 	*.npu) echo "/sys/bus/platform/devices/$1" ;;

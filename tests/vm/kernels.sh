@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/vm/kernels.sh [x86_64|arm64|stock]...: makes sure that these kernels for guests are there (default: all of them)
 # and prints one path a line: x86_64 and arm64 are kernels of our own, stock is the folder of Debian's cloud kernel with
-# vmlinuz, release and modules/.
+# vmlinuz, release and modules/. With --missing it only says which of them would have to be built or fetched.
 #
 # Our own are looked for in $VM_KERNELS and in the cache, as vmlinux-*-x86_64 and Image-*-arm64, with or without .xz. If
 # there is none it is built from Debian's newest kernel source with tests/vm/*.config: once, in the cache, 6 to 9 minutes
@@ -183,6 +183,12 @@ stock() {
 	echo "$found"
 }
 
+if [[ ${1-} == --missing ]]; then
+	[[ -n $(newest 'vmlinux-*-x86_64') ]] || echo "Linux for x86-64 is built from Debian's source (6 minutes)"
+	[[ -n $(newest 'Image-*-arm64') ]] || echo "Linux for arm64 is built from Debian's source (9 minutes)"
+	[[ -n $(find "$cache" -maxdepth 1 -name 'stock-*' 2>/dev/null) ]] || echo "Debian's cloud kernel is unpacked"
+	exit 0
+fi
 (($#)) || set -- x86_64 arm64 stock
 # One at a time: two checks that start together must not both build.
 mkdir -p "$cache"

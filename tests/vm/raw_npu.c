@@ -159,7 +159,7 @@ static void *memory(uint64_t bytes)
 
 static uint64_t physical(const void *data)
 {
-	uint64_t entry;
+	uint64_t entry = 0;
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)data / PAGE * 8)) != sizeof(entry))
