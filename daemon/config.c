@@ -18,6 +18,7 @@
 
 #define MAX_FILE_BYTES (1u << 20)
 #define PATH_TEXT_BYTES 256
+#define DEFAULT_DEADLINE_MS 1000u
 
 enum kind {
 	KIND_UINT,
@@ -345,10 +346,12 @@ static bool is_bus_name(const char *address)
 static void check_place(const struct config_device *device, uint32_t i, struct config_errors *errors)
 {
 	bool kernel = device->transport == TRANSPORT_VFIO;
-	char path[32], address[32];
+	char path[32], address[32], deadline[32], iommu[32];
 
 	if (snprintf(path, sizeof(path), "devices[%u].path", i) < 0 ||
-	    snprintf(address, sizeof(address), "devices[%u].address", i) < 0)
+	    snprintf(address, sizeof(address), "devices[%u].address", i) < 0 ||
+	    snprintf(deadline, sizeof(deadline), "devices[%u].deadline_ms", i) < 0 ||
+	    snprintf(iommu, sizeof(iommu), "devices[%u].iommu", i) < 0)
 		return;
 	if (!kernel && !device->path[0])
 		complain(errors, path, "missing: transport \"vfio-user\" needs the socket of the server");
@@ -358,6 +361,10 @@ static void check_place(const struct config_device *device, uint32_t i, struct c
 		complain(errors, address, "missing: transport \"vfio\" needs an address such as \"0000:01:00.0\"");
 	if (kernel && device->path[0])
 		complain(errors, path, "has no meaning with transport \"vfio\"");
+	if (kernel && device->deadline_ms)
+		complain(errors, deadline, "has no meaning with transport \"vfio\"");
+	if (!kernel && device->iommu != VFIO_IOMMU_AUTO)
+		complain(errors, iommu, "has no meaning with transport \"vfio-user\"");
 	if (device->address[0] && !is_bus_name(device->address))
 		complain(errors, address, "is not the name of a device on a bus, such as \"0000:01:00.0\"");
 }
@@ -389,11 +396,13 @@ static void parse_devices(const json_t *root, struct config *config, struct conf
 	for (uint32_t i = 0; i < count; i++) {
 		if (snprintf(path, sizeof(path), "devices[%u]", i) < 0)
 			return;
-		config->devices[i].deadline_ms = 1000;
 		parse_object(json_array_get(devices, i), device_keys, path, &config->devices[i], errors);
 	}
 	config->device_count = (uint32_t)count;
 	check_devices(config, errors);
+	for (uint32_t i = 0; i < count; i++)
+		if (!config->devices[i].deadline_ms)
+			config->devices[i].deadline_ms = DEFAULT_DEADLINE_MS;
 }
 
 static void set_defaults(struct config *config)

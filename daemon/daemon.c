@@ -216,8 +216,13 @@ static enum daemon_exit open_device(struct daemon *daemon, uint32_t index)
 	char why[512] = "";
 
 	config_host_options(daemon->config, &options);
-	unit->opener = (struct opener){config, options.quirks, options.session_maximum[QUOTA_BUFFER_BYTES],
-				       options.daemon_maximum[QUOTA_BUFFER_BYTES]};
+	/* Each device pins the memory of one session at a time, or of all; control blocks count, too. */
+	unit->opener = (struct opener){
+	    .config = config,
+	    .quirks = options.quirks,
+	    .session_bytes = (options.session_maximum[QUOTA_BUFFER_BYTES] + ARENA_BYTES) * daemon->config->device_count,
+	    .all_bytes = options.daemon_maximum[QUOTA_BUFFER_BYTES] + options.daemon_maximum[QUOTA_TCB_BYTES],
+	};
 	unit->lock = take_lock(config);
 	int error = 0;
 	if (unit->lock < 0 && unit->lock != -ENOLCK) {

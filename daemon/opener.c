@@ -50,7 +50,7 @@ int opener_check_memory(const struct opener *opener, const struct vfio_device *v
 	(void)snprintf(why, why_bytes,
 		       "locked memory: needs %" PRIu64 " bytes for what %s may map, has %" PRIu64
 		       " (RLIMIT_MEMLOCK), set LimitMEMLOCK=",
-		       needs, one_table ? "a session" : "all sessions", has);
+		       needs, one_table ? "a session on each device" : "all sessions", has);
 	return 1;
 }
 

@@ -12,7 +12,7 @@
 struct opener {
 	const struct config_device *config;
 	struct npu_quirks quirks;
-	uint64_t session_bytes; /* that one session may have mapped */
+	uint64_t session_bytes; /* that one session on each device may have mapped */
 	uint64_t all_bytes; /* that all sessions may have mapped */
 };
 

@@ -77,7 +77,10 @@ static void node_say(struct doctor *doctor, enum doctor_status status, const cha
 		    doctor,
 		    "chgrp npud %s && chmod 0660 %s; for good, a udev rule: SUBSYSTEM==\"%s\", GROUP=\"npud\", "
 		    "MODE=\"0660\"",
-		    path, path, strstr(path, "/iommu") ? "misc\", KERNEL==\"iommu" : "vfio");
+		    path, path,
+		    strstr(path, "/iommu")      ? "misc\", KERNEL==\"iommu"
+		    : strstr(path, "/devices/") ? "vfio-dev"
+						: "vfio");
 }
 
 /* The container's node is there with the module, even before any device is bound. */

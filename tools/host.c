@@ -151,6 +151,8 @@ void host_cdev(const struct host *host, const struct host_device *device, char o
 
 	out[0] = '\0';
 	sysfs_list(&names, "%s/bus/%s/devices/%s/vfio-dev", host->sys, host_bus_name(device->bus), device->name);
-	if (names.count > 0)
+	/* Without a number it is a child of the device that no node leads to: a kernel without the character device. */
+	if (names.count > 0 && sysfs_exists("%s/bus/%s/devices/%s/vfio-dev/%s/dev", host->sys,
+					    host_bus_name(device->bus), device->name, names.entries[0]->d_name))
 		(void)snprintf(out, HOST_NAME_BYTES, "%.100s", names.entries[0]->d_name);
 }

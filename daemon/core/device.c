@@ -275,6 +275,7 @@ void device_work_done(struct work *base)
 	device->busy = false;
 	if (work->failed) {
 		device->unmappable = work->failed;
+		device->unmappable_bytes = work->failed->bytes;
 		device->unmappable_error = work->failed_error;
 	}
 	if (closed) {

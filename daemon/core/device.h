@@ -123,6 +123,7 @@ struct device {
 	bool busy; /* the worker holds the request */
 	bool leaking; /* memory of a released buffer is still mapped and cannot be unmapped */
 	const struct mapping *unmappable; /* the last mapping that failed; compared, never followed */
+	uint64_t unmappable_bytes;
 	int unmappable_error;
 	uint64_t epoch;
 	bool pool; /* a command pool exists */

@@ -76,12 +76,16 @@ static int candidate_open(const struct kernel_identity *id, const struct iommu_o
 {
 	struct vfio_kernel *kernel = kernel_new(id, iommu);
 
-	why_add(why, 0, "%s%s: ", *why->text ? "; " : "", iommu->device->name);
+	size_t others = strlen(why->text);
+	why_add(why, 0, "%s%s: ", others ? "; " : "", iommu->device->name);
 	if (!kernel)
 		return why_call(why, -ENOMEM, "opening");
 	size_t before = strlen(why->text);
 	int rc = device_open(kernel, why);
 	if (rc == 0) {
+		/* What it has to do without is worth being said, its name alone is not. */
+		if (strlen(why->text) == before)
+			why->text[others] = '\0';
 		*out = &kernel->base;
 		return 0;
 	}
@@ -106,13 +110,9 @@ int vfio_kernel_open(const char *address, const struct vfio_kernel_options *opti
 		return rc;
 	rc = -ENOTSUP;
 	for (unsigned i = 0; i < 2; i++) {
-		size_t before = strlen(why);
-
 		if (choice != VFIO_IOMMU_AUTO && choice != wanted[i])
 			continue;
 		rc = candidate_open(&id, candidates[i], out, &reason);
-		if (rc == 0)
-			why[before] = '\0'; /* only what was refused */
 		/* Somebody has it: the other interface could only get in his way. */
 		if (rc == 0 || rc == -EBUSY)
 			break;

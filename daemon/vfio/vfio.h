@@ -7,7 +7,8 @@
  * worker while it switches or resets). One exception: map, unmap and space_free of a space that is not attached touch
  * no register, so the worker may make them beside the loop. Every call returns within the transport's deadline, or the
  * kernel's. After any call returned -ENODEV the device is gone: each later call returns -ENODEV at once and touches
- * nothing; only close is left.
+ * nothing; only close is left. What was mapped may stay reachable until then: close before memory is used for anything
+ * else.
  */
 #ifndef NPUD_VFIO_VFIO_H
 #define NPUD_VFIO_VFIO_H

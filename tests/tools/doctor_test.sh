@@ -62,6 +62,7 @@ doctor --json
 check "JSON has the code" says 0 '^  "code": 0,'
 check "JSON has every line" test "$(grep -c '"status"' "$work/log")" -ge 9
 mkdir -p "$sys/devices/pci/$npu/vfio-dev/vfio0" "$dev/vfio/devices"
+echo 511:0 >"$sys/devices/pci/$npu/vfio-dev/vfio0/dev"
 : >"$dev/vfio/devices/vfio0"
 : >"$dev/iommu"
 doctor
@@ -232,6 +233,7 @@ doctor
 check "a node that is missing" finds 15 permission 'vfio/7 cannot be opened by .*No such file' 'devtmpfs'
 good_pci
 mkdir -p "$sys/devices/pci/$npu/vfio-dev/vfio0" "$dev/vfio/devices"
+echo 511:0 >"$sys/devices/pci/$npu/vfio-dev/vfio0/dev"
 : >"$dev/vfio/devices/vfio0"
 : >"$dev/iommu"
 chmod 0666 "$dev/vfio/7" "$dev/vfio/vfio" "$dev/vfio/devices/vfio0"

@@ -103,6 +103,9 @@ static const char *const bad[][2] = {
      "devices[0].path: has no meaning"},
     {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"address\": \"0000:01:00.0\"}]}",
      "devices[0].address: has no meaning"},
+    {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\", \"address\": \"1.npu\", \"deadline_ms\": 7}]}",
+     "devices[0].deadline_ms: has no meaning"},
+    {"{\"devices\": [{\"name\": \"a\", \"path\": \"/a\", \"iommu\": \"type1\"}]}", "devices[0].iommu: has no meaning"},
     {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\", \"address\": \"1.npu\", \"iommu\": \"no\"}]}",
      "devices[0].iommu: must be one of"},
     {"{\"devices\": [{\"name\": \"a\", \"transport\": \"vfio\", \"address\": \"1.npu\"},"
