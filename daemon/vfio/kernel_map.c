@@ -23,21 +23,28 @@ static struct vfio_space *space_of(struct vfio_kernel *kernel, struct vfio_space
 	return space || kernel->base.ops->space_new ? space : &kernel->root;
 }
 
-static int file_check(const struct request *request, uint64_t end)
+static int size_check(const struct request *request, uint64_t end)
 {
 	struct stat st;
-	int flags = kernel_calls->fcntl(request->fd, F_GETFL, 0);
 
-	if (flags < 0 || kernel_calls->fstat(request->fd, &st))
+	if (kernel_calls->fstat(request->fd, &st))
 		return kernel_file_error();
-	if (st.st_size < 0 || (uint64_t)st.st_size < end)
-		return -EINVAL;
-	if (!(request->prot & VFIO_WRITE))
-		return 0;
-	/* A map by file asks for neither: the device could write what the process may not. */
+	return st.st_size < 0 || (uint64_t)st.st_size < end ? -EINVAL : 0;
+}
+
+/*
+ * A map by file asks for neither: the device could write what the process may not. A map by address is shown to this
+ * process first, where mmap asks for both.
+ */
+static int write_check(const struct request *request)
+{
 	int seals = kernel_calls->fcntl(request->fd, F_GET_SEALS, 0);
+
 	if (seals > 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
+	int flags = kernel_calls->fcntl(request->fd, F_GETFL, 0);
+	if (flags < 0)
+		return kernel_file_error();
 	return (flags & O_ACCMODE) == O_RDWR ? 0 : -EACCES;
 }
 
@@ -51,8 +58,9 @@ static bool touches_reserved(const struct vfio_device *device, uint64_t first, u
 	return false;
 }
 
-static int request_check(const struct vfio_device *device, const struct request *request)
+static int request_check(const struct vfio_kernel *kernel, const struct request *request)
 {
+	const struct vfio_device *device = &kernel->base;
 	uint64_t last, end;
 
 	if (request->bytes == 0 || (request->bytes | request->offset | request->iova) % device->page_bytes)
@@ -62,7 +70,10 @@ static int request_check(const struct vfio_device *device, const struct request 
 	if (__builtin_add_overflow(request->iova, request->bytes - 1, &last) ||
 	    __builtin_add_overflow(request->offset, request->bytes, &end) || end > INT64_MAX)
 		return -EINVAL;
-	return touches_reserved(device, request->iova, last) ? -EINVAL : file_check(request, end);
+	if (touches_reserved(device, request->iova, last))
+		return -EINVAL;
+	int rc = size_check(request, end);
+	return rc == 0 && kernel->map_file && request->prot & VFIO_WRITE ? write_check(request) : rc;
 }
 
 /* Pieces end where bus addresses are multiples of their size, so that no huge page is cut. */
@@ -88,7 +99,7 @@ static int map_pieces(struct vfio_kernel *kernel, struct vfio_space *space, cons
 {
 	struct kernel_window window = {.own_fd = -1};
 	uint64_t done = 0;
-	int rc = kernel->map_file ? 0 : kernel_window_open(&window);
+	int rc = 0;
 
 	while (rc == 0 && done < request->bytes) {
 		struct iommu_piece piece = piece_at(request, done);
@@ -128,7 +139,7 @@ int kernel_map(struct vfio_device *device, struct vfio_space *space, int fd, uin
 
 	if (kernel_gone(kernel))
 		return -ENODEV;
-	int rc = target ? request_check(device, &request) : -EINVAL;
+	int rc = target ? request_check(kernel, &request) : -EINVAL;
 	if (rc)
 		return rc;
 	if (map_table_overlaps(&target->maps, iova.v, bytes))

@@ -82,17 +82,26 @@ static void replace_row(const struct guest *guest, const struct couple *couple)
 	pairs_row(&pairs, "change of tenure by replace", 1.2);
 }
 
-static void size_row(const struct guest *guest, const struct couple *large, const struct couple *small, bool ours)
+static uint64_t switch_one(const struct guest *guest, const struct couple *couple, bool ours)
 {
-	struct pairs pairs = pairs_new(guest, 50);
+	attach(couple, couple->space[0]);
+	return there_and_back(guest, couple, ours);
+}
 
-	for (uint32_t i = 0; i < pairs.count; i++) {
-		attach(large, large->space[0]);
-		pairs.ours[i] = there_and_back(guest, large, ours);
-		attach(small, small->space[0]);
-		pairs.baseline[i] = there_and_back(guest, small, ours);
+static void size_rows(const struct guest *guest, const struct couple *large, const struct couple *small)
+{
+	struct pairs ours = pairs_new(guest, 50), raw = pairs_new(guest, 50);
+
+	for (uint32_t i = 0; i < ours.count; i++) {
+		struct pairs *turns[2] = {i % 2 ? &ours : &raw, i % 2 ? &raw : &ours};
+
+		for (int turn = 0; turn < 2; turn++) {
+			turns[turn]->ours[i] = switch_one(guest, large, turns[turn] == &ours);
+			turns[turn]->baseline[i] = switch_one(guest, small, turns[turn] == &ours);
+		}
 	}
-	pairs_row(&pairs, ours ? "switch, 1 GiB / 1 MiB mapped" : "raw switch, 1 GiB / 1 MiB mapped", ours ? 1.1 : 0);
+	pairs_row(&ours, "switch, 1 GiB / 1 MiB mapped", 1.1);
+	pairs_row(&raw, "raw switch, 1 GiB / 1 MiB mapped", 0);
 }
 
 void switch_rows(const struct guest *guest)
@@ -101,8 +110,7 @@ void switch_rows(const struct guest *guest)
 	struct couple small = couple_new(guest, fd, MIB), large = couple_new(guest, fd, GIB);
 
 	replace_row(guest, &small);
-	size_row(guest, &large, &small, true);
-	size_row(guest, &large, &small, false);
+	size_rows(guest, &large, &small);
 	couple_free(&large);
 	couple_free(&small);
 	(void)close(fd);
