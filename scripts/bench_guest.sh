@@ -11,8 +11,8 @@ cd "$(dirname "$0")/.."
 bin=${BIN:-build/release-gcc}
 bench=$bin/tests/bench/guest/bench_guest
 scale=${SCALE:-100}
-ram=2560 # MiB: 1 GiB mapped, at most half of the huge pages that are free for one client, and a system
-huge_pages=1100
+ram=2048 # MiB
+huge_pages=600 # 1 GiB that is mapped, and some: a client takes no more than half of those that are free
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

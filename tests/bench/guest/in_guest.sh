@@ -15,7 +15,7 @@ rows() { # ARGUMENTS...
 case $part in
 prepare)
 	echo "$argument" >/proc/sys/vm/nr_hugepages
-	[ "$(cat /proc/sys/vm/nr_hugepages)" = "$argument" ] || echo "not enough huge pages: $(cat /proc/sys/vm/nr_hugepages)"
+	[ "$(cat /proc/sys/vm/nr_hugepages)" = "$argument" ]
 	;;
 transport) rows transport "$argument" "$(npu_addresses | head -n 1)" ;;
 *)
