@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # scripts/bench_guest.sh: the rows of the table that need a kernel's VFIO. Starts a guest with its own kernel and a
 # software NPU as its hardware, runs tests/bench/guest in it, and prints what that prints. Without a kernel, QEMU or
-# enough memory each row says so. $SCALE is the per cent of the usual number of repetitions.
+# enough memory each row says so. $SCALE is the per cent of the usual number of repetitions; $VERBOSE shows what the guest
+# said as well.
 #
 # A kernel is not built here: that takes minutes (make vm-kernels does it once).
 set -euo pipefail
@@ -48,4 +49,5 @@ NPU_EMU=$PWD/$bin/npu-emu tests/vm/guest.sh x86 --memory memfd --ram "$ram" --ti
 	cat "$log" >&2
 	exit 1
 }
+[[ -z ${VERBOSE:-} ]] || cat "$log" >&2
 sed -n 's/^guest x86: Linux \(.*\)/in a guest, emulated: Linux \1/p; s/^= //p' "$log"

@@ -23,7 +23,8 @@ static struct vfio_space *space_of(struct vfio_kernel *kernel, struct vfio_space
 	return space || kernel->base.ops->space_new ? space : &kernel->root;
 }
 
-static int size_check(const struct request *request, uint64_t end)
+/* What lies beyond the end of the file would be mapped here, and only be missing when it is touched. */
+static int address_check(const struct request *request, uint64_t end)
 {
 	struct stat st;
 
@@ -32,14 +33,12 @@ static int size_check(const struct request *request, uint64_t end)
 	return st.st_size < 0 || (uint64_t)st.st_size < end ? -EINVAL : 0;
 }
 
-/*
- * A map by file asks for neither: the device could write what the process may not. A map by address is shown to this
- * process first, where mmap asks for both.
- */
-static int write_check(const struct request *request)
+/* The kernel does not ask whether the process may write what the device will. */
+static int file_check(const struct request *request)
 {
+	if (!(request->prot & VFIO_WRITE))
+		return 0;
 	int seals = kernel_calls->fcntl(request->fd, F_GET_SEALS, 0);
-
 	if (seals > 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
 	int flags = kernel_calls->fcntl(request->fd, F_GETFL, 0);
@@ -72,8 +71,8 @@ static int request_check(const struct vfio_kernel *kernel, const struct request 
 		return -EINVAL;
 	if (touches_reserved(device, request->iova, last))
 		return -EINVAL;
-	int rc = size_check(request, end);
-	return rc == 0 && kernel->map_file && request->prot & VFIO_WRITE ? write_check(request) : rc;
+	/* Each leaves out what its system calls refuse themselves: mmap the one, the pinning of a file the other. */
+	return kernel->map_file ? file_check(request) : address_check(request, end);
 }
 
 /* Pieces end where bus addresses are multiples of their size, so that no huge page is cut. */

@@ -146,7 +146,7 @@ static uint64_t time_npud(struct npu_connection *connection, struct npu_job *job
 		return 0;
 	uint64_t start = bench_clock_ns();
 	signal_eventfd(stolen->irq_fd);
-	if (npu_wait(connection, ticket, WAIT_MS * 1000000ll, &result) < 0 || result.outcome != NPU_DONE)
+	if (npu_wait(connection, ticket, WAIT_MS * 1000000LL, &result) < 0 || result.outcome != NPU_DONE)
 		bench_fail("wait: %s", npu_error());
 	return bench_clock_ns() - start;
 }

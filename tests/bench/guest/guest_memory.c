@@ -8,7 +8,8 @@
 
 #include "tests/bench/guest/bench_guest.h"
 
-#define INSTANCES 16u
+#define INSTANCES 16u /* together 1 GiB */
+#define LEAST_INSTANCES 4u
 #define INSTANCE_BYTES ((uint32_t)(62 * MIB)) /* with stack and private data less than 64 MiB */
 
 static double resident_mib(long pid)
@@ -58,18 +59,20 @@ static void run_instances(struct npu_connection *connection, uint32_t tensors_by
 
 void npud_memory_row(const struct guest *guest)
 {
+	uint32_t wanted = INSTANCES * guest->scale / 100;
+	uint32_t instances = wanted > INSTANCES ? INSTANCES : wanted < LEAST_INSTANCES ? LEAST_INSTANCES : wanted;
 	struct npu_connection *connection = NULL;
 	char name[64];
 
 	if (npu_connect(guest->socket, &connection) < 0)
 		bench_fail("npud: %s", npu_error());
 	/* As many small ones first: a connection and its jobs have a price of their own. */
-	run_instances(connection, NOOP_TENSORS, INSTANCES);
+	run_instances(connection, NOOP_TENSORS, instances);
 	double before = resident_mib(guest->npud_pid), before_gib = live_gib(connection);
-	run_instances(connection, INSTANCE_BYTES, INSTANCES);
+	run_instances(connection, INSTANCE_BYTES, instances);
 	double after = resident_mib(guest->npud_pid), mapped = live_gib(connection) - before_gib;
 	npu_disconnect(connection);
-	if (mapped < 0.9)
+	if (mapped < 0.9 * instances / INSTANCES)
 		bench_fail("only %.2f GiB are mapped", mapped);
 	(void)snprintf(name, sizeof(name), "npud per mapped GiB, %s", guest->iommu);
 	bench_row_limit(name, (after - before) / mapped, 1, "MiB");
