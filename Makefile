@@ -208,15 +208,24 @@ $(B)/tests/vm/raw_npu: $(B)/tests/vm/raw_npu.o
 # Tests that run inside a guest: integration tests of the same harness, and those of the kernel's VFIO itself.
 GUEST_SRC := $(wildcard tests/vm/guest/test_*.c)
 GUEST_BIN := $(patsubst %.c,$(B)/%,$(GUEST_SRC))
-GUEST_PARTS := $(call obj,$(filter-out $(GUEST_SRC),$(wildcard tests/vm/guest/*.c)))
+GUEST_PARTS := $(call obj,tests/vm/guest/kernel_log.c tests/vm/guest/sysfs.c)
+$(B)/tests/vm/guest/fail_ioctl.so: $(B)/tests/vm/guest/fail_ioctl.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $<
 $(GUEST_BIN): %: %.o $(GUEST_PARTS) $(INTEGRATION_PARTS) $(B)/libclient.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
-.PHONY: guest-programs vm-kernels vm
-guest-programs: $(B)/npud $(B)/npuctl $(LIBRARY) $(B)/tests/vm/raw_npu $(GUEST_BIN) $(INTEGRATION_BIN)
+.PHONY: guest-programs vm-kernels vm-check
+guest-programs: $(B)/npud $(B)/npuctl $(LIBRARY) $(B)/tests/vm/raw_npu $(GUEST_BIN) $(B)/tests/vm/guest/fail_ioctl.so \
+	$(INTEGRATION_BIN)
 ## make vm-kernels    kernels for guests: from VM_KERNELS, from the cache, or built once from Debian's source
 vm-kernels:
 	@tests/vm/kernels.sh
+## make vm-check      npud in guests: Debian's kernel and our own, type1 and iommufd, PCI and platform device
+vm-check: vm-kernels all guest-programs
+	@tests/vm/qemu_root.sh >/dev/null
+	@+$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc guest-programs
+	@BIN=$(B) tests/vm/smoke.sh
 
 # ------------------------------------------------------------------ what people run
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))

@@ -9,7 +9,11 @@ packages=(gcc make pkg-config protobuf-c-compiler libc6-dev libprotobuf-c-dev li
 	libdnnl-dev libonnx-dev libonnx-testdata check libpng-dev libjpeg-dev zlib1g-dev)
 case $profile in
 build) ;;
-check) packages+=(clang libclang-rt-dev clang-tidy clang-format cppcheck valgrind procps) ;;
+check)
+	packages+=(clang libclang-rt-dev clang-tidy clang-format cppcheck valgrind procps)
+	# guests: programs for arm64, a device tree, the first file system, and kernels where none are at hand
+	packages+=(gcc-aarch64-linux-gnu device-tree-compiler busybox-static cpio xz-utils bc bison flex m4)
+	;;
 *)
 	echo "setup: unknown profile '$profile' (build or check)" >&2
 	exit 2

@@ -22,6 +22,9 @@ static enum map_state state_of(const struct session *session, const struct mappi
 	/* What may be mapped is the worker's while it has the device: not even to be looked at. */
 	if (device->busy && device_holds(device, session))
 		return MAP_STATE_CHANGING;
+	/* Half-way between two tables nobody knows which one the device uses. */
+	if (device->tables && device->dirty)
+		return MAP_STATE_CHANGING;
 	/* A table that the device does not use reaches nothing. */
 	if (device->tables && device->attached != session)
 		return MAP_STATE_RESERVED;
@@ -38,12 +41,18 @@ static struct map_entry entry_of(const struct mapping *mapping, enum map_kind ki
 				  .state = state};
 }
 
-/* Pieces side by side in the same state are told as one. */
-static void each_piece(const struct session *session, entry_fn visit, void *user)
+/*
+ * Pieces side by side in the same state are told as one, from the first at `from` or above: what was told as part of
+ * one run may be in the middle of another by now.
+ */
+static void each_piece(const struct session *session, uint64_t from, entry_fn visit, void *user)
 {
 	const struct mapping *pieces = session->space.pieces;
+	uint32_t first = 0;
 
-	for (uint32_t i = 0, end; pieces && i < ARENA_PIECES; i = end) {
+	while (pieces && first < ARENA_PIECES && pieces[first].iova.v < from)
+		first++;
+	for (uint32_t i = first, end; pieces && i < ARENA_PIECES; i = end) {
 		struct map_entry entry = entry_of(&pieces[i], MAP_KIND_ARENA, state_of(session, &pieces[i]));
 		for (end = i + 1; end < ARENA_PIECES && state_of(session, &pieces[end]) == entry.state; end++)
 			entry.bytes += pieces[end].bytes;
@@ -51,17 +60,17 @@ static void each_piece(const struct session *session, entry_fn visit, void *user
 	}
 }
 
-/* In no order. */
-static void each_entry(const struct session *session, entry_fn visit, void *user)
+/* What lies at `from` or above, in no order. */
+static void each_entry(const struct session *session, uint64_t from, entry_fn visit, void *user)
 {
 	/* While it is reaped, the worker returns the arena; nothing else is left by then. */
 	if (session->reaping)
 		return;
-	each_piece(session, visit, user);
+	each_piece(session, from, visit, user);
 	list_each (node, next, &session->buffers) {
 		const struct buffer *buffer = list_entry(node, struct buffer, link);
 		/* The address of a reaped one may be another's by now; one that is released may be with the worker. */
-		if (buffer->reaped)
+		if (buffer->reaped || buffer->map.iova.v < from)
 			continue;
 		struct map_entry entry = entry_of(
 		    &buffer->map, MAP_KIND_BUFFER,
@@ -85,18 +94,10 @@ static const struct session *session_from(const struct host *host, uint64_t id)
 
 /* ------------------------------------------------------------------ pages */
 
-/* The mappings with the smallest addresses from `from` on, as many as there is room for. */
-struct pick {
-	struct map_session *totals;
-	struct map_entry *entries;
-	uint64_t from;
-	uint32_t room;
-	uint32_t count;
-	bool more;
-};
-
-static void add_totals(struct map_session *totals, const struct map_entry *entry)
+static void add_totals(void *user, const struct map_entry *entry)
 {
+	struct map_session *totals = user;
+
 	totals->count++;
 	totals->bytes += entry->bytes;
 	if (entry->state == MAP_STATE_LIVE) {
@@ -105,14 +106,19 @@ static void add_totals(struct map_session *totals, const struct map_entry *entry
 	}
 }
 
+/* Those with the smallest addresses, as many as there is room for. */
+struct pick {
+	struct map_entry *entries;
+	uint32_t room;
+	uint32_t count;
+	bool more;
+};
+
 static void pick_entry(void *user, const struct map_entry *entry)
 {
 	struct pick *pick = user;
 	uint32_t at = pick->count;
 
-	add_totals(pick->totals, entry);
-	if (entry->iova.v < pick->from)
-		return;
 	while (at > 0 && pick->entries[at - 1].iova.v > entry->iova.v)
 		at--;
 	if (pick->count < pick->room)
@@ -129,9 +135,7 @@ static void pick_entry(void *user, const struct map_entry *entry)
 static bool add_session(struct maps_page *page, const struct session *session, uint64_t from)
 {
 	struct map_session *entry = &page->sessions[page->session_count++];
-	struct pick pick = {.totals = entry,
-			    .entries = &page->entries[page->entry_count],
-			    .from = from,
+	struct pick pick = {.entries = &page->entries[page->entry_count],
 			    .room = NPUD_MAX_MAPS_PER_FRAME - page->entry_count};
 
 	*entry = (struct map_session){.id = session->id,
@@ -141,7 +145,8 @@ static bool add_session(struct maps_page *page, const struct session *session, u
 				      .slot = session->space.slot,
 				      .closing = session->closing,
 				      .first = page->entry_count};
-	each_entry(session, pick_entry, &pick);
+	each_entry(session, 0, add_totals, entry);
+	each_entry(session, from, pick_entry, &pick);
 	entry->on_page = pick.count;
 	page->entry_count += pick.count;
 	return pick.more;
@@ -168,7 +173,8 @@ int maps_read(const struct host *host, uint64_t only, struct maps_cursor from, s
 			return 0;
 		}
 		if (add_session(page, session, iova)) {
-			page->next = (struct maps_cursor){session->id, page->entries[page->entry_count - 1].iova.v + 1};
+			const struct map_entry *last = &page->entries[page->entry_count - 1];
+			page->next = (struct maps_cursor){session->id, last->iova.v + last->bytes};
 			return 0;
 		}
 		session = only ? NULL : session_from(host, session->id + 1);

@@ -44,7 +44,7 @@ static int container_open(struct vfio_kernel *kernel, struct kernel_why *why)
 
 static int group_refused(struct vfio_kernel *kernel, struct kernel_why *why)
 {
-	char names[256];
+	char names[160];
 
 	kernel_find_foreign(&kernel->id, names, sizeof(names));
 	if (!names[0])

@@ -106,8 +106,8 @@ int kernel_reg_write(struct vfio_device *device, uint32_t offset, uint32_t value
 
 /* kernel_pci.c */
 bool kernel_pci_alive(const struct vfio_kernel *kernel);
-/* Memory decoding and bus mastering. -EIO if the device does not take them. */
-int kernel_pci_enable(struct vfio_kernel *kernel);
+/* Memory decoding and bus mastering of a device that is alive. -EIO if it does not take them. */
+int kernel_pci_enable(const struct vfio_kernel *kernel);
 
 /* kernel_irq.c: `fd` -1 unbinds; 0, or a negative errno (-ENOSPC: too few vectors) */
 int kernel_irq_bind(struct vfio_kernel *kernel, uint32_t index, int fd);

@@ -67,7 +67,7 @@ static int request_check(const struct vfio_kernel *kernel, const struct request 
 	if (request->prot == 0 || request->prot & ~(unsigned)(VFIO_READ | VFIO_WRITE))
 		return -EINVAL;
 	if (__builtin_add_overflow(request->iova, request->bytes - 1, &last) ||
-	    __builtin_add_overflow(request->offset, request->bytes, &end) || end > INT64_MAX)
+	    __builtin_add_overflow(request->offset, request->bytes, &end))
 		return -EINVAL;
 	if (touches_reserved(device, request->iova, last))
 		return -EINVAL;

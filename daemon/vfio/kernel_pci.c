@@ -34,21 +34,19 @@ bool kernel_pci_alive(const struct vfio_kernel *kernel)
 }
 
 /* VFIO opens a device with bus mastering off, and a reset switches it off again. */
-int kernel_pci_enable(struct vfio_kernel *kernel)
+int kernel_pci_enable(const struct vfio_kernel *kernel)
 {
 	uint16_t command = 0;
 	int rc = config_read(kernel, CONFIG_COMMAND, &command);
 
 	if (rc)
 		return rc;
-	if ((command & COMMAND_MEMORY_AND_MASTER) == COMMAND_MEMORY_AND_MASTER && command != UINT16_MAX)
+	if ((command & COMMAND_MEMORY_AND_MASTER) == COMMAND_MEMORY_AND_MASTER)
 		return 0;
 	rc = config_write(kernel, CONFIG_COMMAND, command | COMMAND_MEMORY_AND_MASTER);
 	if (rc == 0)
 		rc = config_read(kernel, CONFIG_COMMAND, &command);
 	if (rc)
 		return rc;
-	if (command == UINT16_MAX)
-		return kernel_lose(kernel);
 	return (command & COMMAND_MEMORY_AND_MASTER) == COMMAND_MEMORY_AND_MASTER ? 0 : -EIO;
 }

@@ -189,19 +189,19 @@ static void device_make(struct rig *rig)
 					 .mmio_bytes = 16384,
 					 .page_bytes = 4096,
 					 .max_mappings = 65535};
-	fake.npu = (struct npu_device){.ops = &fake_npu_ops,
-				       .vfio = &fake.vfio,
-				       .identity = {.generation = NPU_GEN_V3,
-						    .isa = 5,
-						    .config = 1204,
-						    .clusters = 1,
-						    .cores = 3,
-						    .tecs = 4,
-						    .partitions = 1,
-						    .gm_bytes = 4u << 20,
-						    .name = "X2_1204MP3"},
-				       .rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET |
-						1u << NPU_RUNG_VFIO_RESET};
+	fake.npu =
+	    (struct npu_device){.ops = &fake_npu_ops,
+				.vfio = &fake.vfio,
+				.identity = {.generation = NPU_GEN_V3,
+					     .isa = 5,
+					     .config = 1204,
+					     .clusters = 1,
+					     .cores = 3,
+					     .tecs = 4,
+					     .partitions = 1,
+					     .gm_bytes = 4u << 20,
+					     .name = "X2_1204MP3"},
+				.rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET | 1u << NPU_RUNG_VFIO_RESET};
 	fake.event_count = 0;
 	fake.running = fake.gone = false;
 	fake.mapped = 0;

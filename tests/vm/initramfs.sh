@@ -15,6 +15,7 @@ fail() {
 arch=$1 out=$2
 shift 2
 tree=$(mktemp -d)
+chmod 755 "$tree"
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree"/{bin,sbin,dev,proc,sys,tmp,npu,etc,run,lib,modules}
 : >"$tree/tests"

@@ -8,24 +8,24 @@
 #define MEBI (1ull << 20)
 #define MAX_CALLS 400u
 
-static const int errors[] = {EIO, EBUSY, EAGAIN, ENODEV, ENOTTY};
+static const int errors[] = {EIO, EBUSY, EAGAIN, ENODEV, ENOTTY, EINTR};
 #define ERRORS ((int)(sizeof(errors) / sizeof(*errors)))
 
-/* _i: bit 0 the bus, then the interface (also without maps by file), then the error */
+/* _i: bit 0 the bus, then the interface (also without maps by file); every error in turn */
 struct variant {
 	bool pci;
 	bool map_file;
 	enum vfio_iommu iommu;
 	int error;
 };
-#define VARIANTS (2 * 4 * ERRORS)
+#define VARIANTS (2 * 4)
 
-static struct variant variant_of(int i)
+static struct variant variant_of(int i, int error)
 {
 	static const enum vfio_iommu kinds[] = {VFIO_IOMMU_IOMMUFD, VFIO_IOMMU_IOMMUFD, VFIO_IOMMU_TYPE1,
 						VFIO_IOMMU_AUTO};
 
-	return (struct variant){i % 2, i / 2 % 4 != 1, kinds[i / 2 % 4], errors[i / 8]};
+	return (struct variant){i % 2, i / 2 % 4 != 1, kinds[i / 2 % 4], errors[error]};
 }
 
 static void arm_failure(unsigned k, int error)
@@ -36,9 +36,8 @@ static void arm_failure(unsigned k, int error)
 	fake.failed = NULL;
 }
 
-START_TEST(a_failed_open_leaves_nothing)
+static void fail_at_open(struct variant variant)
 {
-	const struct variant variant = variant_of(_i);
 	unsigned k, fds;
 	char why[512];
 
@@ -53,6 +52,8 @@ START_TEST(a_failed_open_leaves_nothing)
 		ck_assert_msg(fake.failed || rc == 0, "nothing failed, and yet: %s", why);
 		ck_assert_msg(rc == 0 || (*why && !device), "call %u (%s) failed with %d and nothing is said", k,
 			      fake.failed, rc);
+		ck_assert_msg(rc == 0 || variant.error != EINTR || strcmp(fake.failed, "ioctl") != 0,
+			      "call %u was interrupted and not repeated: %s", k, why);
 		fake.fail_at = 0;
 		vfio_close(device);
 		ck_assert_msg(fake_open_fds() == fds, "call %u (%s): descriptors", k, fake.failed);
@@ -63,6 +64,12 @@ START_TEST(a_failed_open_leaves_nothing)
 	ck_assert_uint_gt(k, 15); /* it did fail, and came to an end */
 	ck_assert_uint_lt(k, MAX_CALLS);
 	fake_end();
+}
+
+START_TEST(a_failed_open_leaves_nothing)
+{
+	for (int error = 0; error < ERRORS; error++)
+		fail_at_open(variant_of(_i, error));
 }
 END_TEST
 
@@ -119,9 +126,8 @@ static void work_check(struct vfio_device *device, struct work work, int memory)
 	ck_assert_uint_eq(fake_iommu.pinned, 0);
 }
 
-START_TEST(a_failure_at_work_leaves_nothing)
+static void fail_at_work(struct variant variant)
 {
-	const struct variant variant = variant_of(_i);
 	int memory = fake_memfd(40 * MEBI);
 	unsigned k, fds;
 	bool failed = true;
@@ -148,12 +154,17 @@ START_TEST(a_failure_at_work_leaves_nothing)
 	close(memory);
 	fake_end();
 }
+
+START_TEST(a_failure_at_work_leaves_nothing)
+{
+	for (int error = 0; error < ERRORS; error++)
+		fail_at_work(variant_of(_i, error));
+}
 END_TEST
 
 /* One failure inside the undoing of another: the third piece does not fit, then call k fails. */
-START_TEST(a_failed_undo_ends_the_device)
+static void fail_at_undo(struct variant variant)
 {
-	const struct variant variant = variant_of(_i);
 	int memory = fake_memfd(64 * MEBI);
 
 	fake_start(variant.pci);
@@ -177,6 +188,12 @@ START_TEST(a_failed_undo_ends_the_device)
 	}
 	close(memory);
 	fake_end();
+}
+
+START_TEST(a_failed_undo_ends_the_device)
+{
+	for (int error = 0; error < ERRORS; error++)
+		fail_at_undo(variant_of(_i, error));
 }
 END_TEST
 

@@ -587,6 +587,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("kernel_map");
 	TCase *tc = tcase_create("map");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, the_device_reaches_exactly_the_bytes_of_the_file, 0, WAYS);
 	tcase_add_loop_test(tc, a_large_map_shows_16_mib_at_a_time, 0, WAYS);
 	tcase_add_loop_test(tc, huge_pages_stay_whole, 0, WAYS);

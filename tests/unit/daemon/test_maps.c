@@ -87,6 +87,12 @@ static enum map_state state_of(const struct host *host, const struct buffer *buf
 	return state;
 }
 
+static void fill(struct session *session, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		make_buffer(session, 4096ull * (1 + i % 3), i % 2);
+}
+
 START_TEST(nothing_is_told_of_a_host_without_sessions)
 {
 	struct world world;
@@ -170,6 +176,80 @@ START_TEST(memory_is_live_while_the_device_reaches_it_and_changing_while_a_worke
 }
 END_TEST
 
+/* Wherever a page ended: the next one begins right there, whatever became of the runs in between. */
+START_TEST(an_arena_that_changes_between_two_pages_is_told_without_gap_or_overlap)
+{
+	struct maps_page before, after;
+	struct world world;
+
+	world_open(&world);
+	struct session *session = world_session(&world);
+	const struct job *job = make_job(session);
+	ck_assert_int_eq(maps_read(world.host, 0, START, &before), 0);
+	run(&world, session, job);
+	for (uint64_t at = arena_iova(&session->space, 0).v; at < arena_iova(&session->space, ARENA_BYTES).v;
+	     at += ARENA_PIECE_BYTES) {
+		ck_assert_int_eq(maps_read(world.host, 0, (struct maps_cursor){session->id, at}, &after), 0);
+		ck_assert_uint_ge(after.entry_count, 1);
+		ck_assert_uint_eq(after.entries[0].iova.v, at);
+		ck_assert_uint_eq(after.sessions[0].bytes, before.sessions[0].bytes); /* totals are of the whole */
+	}
+	complete(&world, job);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_page_that_ends_in_an_arena_goes_on_behind_it)
+{
+	struct maps_page page;
+	struct world world;
+
+	world_open(&world);
+	/* one place is left on the page when the second session's turn comes: for the live part of its arena */
+	fill(world_session(&world), NPUD_MAX_MAPS_PER_FRAME - 1);
+	struct session *session = world_session(&world);
+	const struct job *job = make_job(session);
+	run(&world, session, job);
+	ck_assert_int_eq(maps_read(world.host, 0, START, &page), 0);
+	const struct map_entry *last = &page.entries[NPUD_MAX_MAPS_PER_FRAME - 1];
+	ck_assert_uint_eq(page.entry_count, NPUD_MAX_MAPS_PER_FRAME);
+	ck_assert_int_eq(last->state, MAP_STATE_LIVE);
+	ck_assert_uint_eq(page.next.session, session->id);
+	ck_assert_uint_eq(page.next.iova, last->iova.v + last->bytes);
+	/* the device lets go of it, so that the arena is one run that began before */
+	complete(&world, job);
+	struct session *other = world_session(&world);
+	const struct job *next = make_job(other);
+	run(&world, other, next);
+	struct maps_cursor from = page.next;
+	ck_assert_int_eq(maps_read(world.host, session->id, from, &page), 0);
+	ck_assert_uint_eq(page.entries[0].iova.v, from.iova);
+	ck_assert_uint_eq(page.entries[0].bytes, ARENA_BYTES - ARENA_PIECE_BYTES);
+	complete(&world, next);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(half_way_between_two_tables_nothing_is_claimed)
+{
+	struct host_options options = world_options();
+	struct world world;
+
+	world_open_on(&world, &options, &fake_table_ops);
+	struct session *session = world_session(&world);
+	struct buffer *buffer = make_buffer(session, 8192, false);
+	const struct job *job = make_job_of(session, buffer, 1, false);
+	run(&world, session, job);
+	ck_assert_int_eq(state_of(world.host, buffer), MAP_STATE_LIVE);
+	complete(&world, job);
+	world.device->dirty = true;
+	ck_assert_int_eq(state_of(world.host, buffer), MAP_STATE_CHANGING);
+	world.device->dirty = false;
+	ck_assert_int_eq(state_of(world.host, buffer), MAP_STATE_LIVE);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(a_released_buffer_is_told_until_its_address_is_free_and_never_beside_its_successor)
 {
 	struct world world;
@@ -222,12 +302,6 @@ START_TEST(a_session_whose_client_is_gone_is_told_until_its_memory_is)
 	world_close(&world);
 }
 END_TEST
-
-static void fill(struct session *session, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		make_buffer(session, 4096ull * (1 + i % 3), i % 2);
-}
 
 START_TEST(pages_are_complete_and_in_order_at_every_size)
 {
@@ -359,6 +433,9 @@ int main(void)
 	tcase_add_test(tcase, nothing_is_told_of_a_host_without_sessions);
 	tcase_add_test(tcase, a_mapping_is_told_with_its_owner_place_and_rights);
 	tcase_add_test(tcase, memory_is_live_while_the_device_reaches_it_and_changing_while_a_worker_has_it);
+	tcase_add_test(tcase, an_arena_that_changes_between_two_pages_is_told_without_gap_or_overlap);
+	tcase_add_test(tcase, a_page_that_ends_in_an_arena_goes_on_behind_it);
+	tcase_add_test(tcase, half_way_between_two_tables_nothing_is_claimed);
 	tcase_add_test(tcase, a_released_buffer_is_told_until_its_address_is_free_and_never_beside_its_successor);
 	tcase_add_test(tcase, a_session_whose_client_is_gone_is_told_until_its_memory_is);
 	tcase_add_test(tcase, pages_are_complete_and_in_order_at_every_size);

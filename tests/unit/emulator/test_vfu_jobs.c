@@ -320,6 +320,123 @@ START_TEST(refused_dma_is_a_fault_of_the_program_not_of_the_connection)
 }
 END_TEST
 
+#define BIG_WORDS 100000u
+#define BIG_TO (RIG_DATA + 0x100000u)
+
+/* Task 0 copies BIG_WORDS words from RIG_DATA to BIG_TO; memory is mapped by the page, without descriptors. */
+static void big_copy_prepare(void)
+{
+	struct isa_record *record = (void *)(rig.memory + RIG_PARAM);
+	uint32_t bytes = sizeof(*record) + 2 * sizeof(record->operand[0]);
+
+	*record = (struct isa_record){ISA_T_COPY, bytes, 0, 2};
+	for (unsigned i = 0; i < 2; i++)
+		record->operand[i] = (struct isa_operand){
+		    .addr = i ? RIG_DATA : BIG_TO, .dtype = 0xb, .rank = 1, .dims = {BIG_WORDS}, .strides = {1}};
+	for (uint32_t i = 0; i < BIG_WORDS; i++)
+		*rig_word(&rig, RIG_DATA + 4 * i) = i + 1;
+	rig_end(&rig, rig_insn(&rig, RIG_TEXT, INSN(ISA_TENSOR, .a = ISA_T_COPY, .c = bytes)));
+	rig_chain(&rig, 1, ZY3_INTR_CORE);
+	for (uint64_t at = 0; at < RIG_DATA + 0x200000u; at += DMA_PAGE_BYTES)
+		ck_assert_int_eq(client_map(&client, -1, 0, RIG_BASE + at, DMA_PAGE_BYTES, 3), 0);
+	client_init_device(&client);
+	dispatch_posted();
+	ck_assert(client_receive(&client));
+}
+
+START_TEST(large_transfers_come_in_pieces_that_a_socket_takes_whole)
+{
+	static struct client asked[VFU_CHUNKS];
+	unsigned most = 0, messages = 0;
+
+	memory_open();
+	int irq = bind_msix();
+
+	big_copy_prepare();
+	while (!event_within(irq, 0)) {
+		struct pollfd fd = {.fd = client.fd, .events = POLLIN};
+		unsigned count = 0;
+
+		/* everything that is asked for without an answer in between */
+		while (poll(&fd, 1, 20) == 1) {
+			ck_assert_uint_lt(count, VFU_CHUNKS);
+			ck_assert(client_receive(&client));
+			asked[count++] = client;
+		}
+		most = count > most ? count : most;
+		messages += count;
+		/* answered in the other order */
+		while (count--) {
+			struct vfu_dma_access access;
+
+			client = asked[count];
+			memcpy(&access, client.body, sizeof(access));
+			if (client.header.command == VFU_DMA_READ)
+				ck_assert_uint_le(access.count, 32768);
+			serve_dma();
+		}
+	}
+	ck_assert_uint_eq(most, VFU_CHUNKS);
+	/* not one for each of the 200 pages */
+	ck_assert_uint_lt(messages, 60);
+	ck_assert_int_eq(memcmp(rig.memory + RIG_DATA, rig.memory + BIG_TO, 4 * BIG_WORDS), 0);
+	close(irq);
+	memory_close();
+}
+END_TEST
+
+START_TEST(one_refused_piece_is_a_fault_and_the_answers_to_the_others_are_nobodys)
+{
+	bool refused = false;
+
+	memory_open();
+	int irq = bind_msix();
+
+	big_copy_prepare();
+	while (!event_within(irq, 0)) {
+		struct pollfd fd = {.fd = client.fd, .events = POLLIN};
+		struct vfu_dma_access access;
+
+		if (poll(&fd, 1, 10) != 1)
+			continue;
+		ck_assert(client_receive(&client));
+		memcpy(&access, client.body, sizeof(access));
+		struct vfu_header refusal = {client.header.id, client.header.command, 16, 0x21, ENODEV};
+
+		if (!refused && access.address >= RIG_BASE + RIG_DATA + 0x8000u) {
+			refused = true;
+			client_send_all(&client, &refusal, sizeof(refusal));
+		} else {
+			serve_dma();
+		}
+	}
+	ck_assert(refused);
+	for (struct pollfd fd = {.fd = client.fd, .events = POLLIN}; poll(&fd, 1, 20) == 1;) {
+		ck_assert(client_receive(&client));
+		serve_dma();
+	}
+	ck_assert_uint_eq(client_r(&client, RIG_INTR_STATUS) & 0xfff, 0x409);
+	ck_assert_uint_eq(*rig_word(&rig, BIG_TO), 0);
+	/* what is still on its way takes no room for ever: the next job runs */
+	rig_end(&rig, RIG_TEXT);
+	ck_assert_int_eq(client_call(&client, VFU_DEVICE_RESET, NULL, 0, NULL, 0), 0);
+	client_init_device(&client);
+	dispatch_posted();
+	ck_assert(client_receive(&client));
+	while (!event_within(irq, 0)) {
+		struct pollfd fd = {.fd = client.fd, .events = POLLIN};
+
+		if (poll(&fd, 1, 10) == 1) {
+			ck_assert(client_receive(&client));
+			serve_dma();
+		}
+	}
+	ck_assert_uint_eq(client_r(&client, RIG_INTR_STATUS) & 0xfff, 0x201);
+	close(irq);
+	memory_close();
+}
+END_TEST
+
 /* ------------------------------------------------------------------ the server's life */
 
 START_TEST(a_second_instance_on_the_path_is_refused_and_a_stale_socket_is_not)
@@ -372,6 +489,8 @@ int main(void)
 	tcase_add_test(jobs, commands_are_served_while_a_dma_reply_is_awaited);
 	tcase_add_loop_test(jobs, a_reset_or_death_during_dma_is_clean, 0, 3);
 	tcase_add_test(jobs, refused_dma_is_a_fault_of_the_program_not_of_the_connection);
+	tcase_add_test(jobs, large_transfers_come_in_pieces_that_a_socket_takes_whole);
+	tcase_add_test(jobs, one_refused_piece_is_a_fault_and_the_answers_to_the_others_are_nobodys);
 	tcase_add_test(jobs, a_second_instance_on_the_path_is_refused_and_a_stale_socket_is_not);
 	return suite_main(suite);
 }

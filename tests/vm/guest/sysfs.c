@@ -39,6 +39,19 @@ pid_t sysfs_driver_start(const char *file)
 	_exit(written < 0);
 }
 
+bool sysfs_is_bound(void)
+{
+	const char *bus = sysfs_is_pci() ? "pci" : "platform";
+	char path[256], target[256], driver[32];
+
+	(void)snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/driver", bus, getenv("NPUD_TEST_ADDRESS"));
+	(void)snprintf(driver, sizeof(driver), "/vfio-%s", bus);
+	ssize_t bytes = readlink(path, target, sizeof(target) - 1);
+	target[bytes > 0 ? bytes : 0] = '\0';
+	const char *name = strrchr(target, '/');
+	return name && strcmp(name, driver) == 0;
+}
+
 void sysfs_driver_wait(pid_t pid)
 {
 	int status;

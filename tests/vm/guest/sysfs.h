@@ -12,6 +12,8 @@ bool sysfs_is_pci(void);
 pid_t sysfs_driver_start(const char *file);
 /* Waits for it; fails the test when it failed. */
 void sysfs_driver_wait(pid_t pid);
+/* Whether it is bound to its VFIO driver. */
+bool sysfs_is_bound(void);
 /* Descriptors of process `pid` whose names begin with `prefix`. */
 unsigned sysfs_count_fds(pid_t pid, const char *prefix);
 /* Pages that are pinned for devices now, as the kernel counts them. */
