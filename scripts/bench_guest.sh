@@ -33,10 +33,12 @@ have_kernel() {
 }
 
 have_kernel || missing "there is no kernel for a guest (make vm-kernels builds one)"
+tests/vm/qemu_root.sh >/dev/null 2>"$log" || missing "there is no QEMU for a guest: $(tail -n 1 "$log")"
+command -v busybox >/dev/null || missing "there is no busybox for a guest (scripts/setup.sh check installs it)"
 available=$(awk '/MemAvailable/ {print int($2 / 1024)}' /proc/meminfo)
 ((available >= ram + 512)) || missing "a guest needs $ram MiB of memory, $available are available"
 
-NPU_EMU=$PWD/$bin/npu-emu tests/vm/guest.sh x86 --memory memfd --ram "$ram" --timeout "${BENCH_GUEST_TIMEOUT:-600}" \
+NPU_EMU=$(readlink -f "$bin/npu-emu") tests/vm/guest.sh x86 --memory memfd --ram "$ram" --timeout "${BENCH_GUEST_TIMEOUT:-600}" \
 	--program "$bin/npud" --program "$bench" \
 	--put "tests/bench/guest/in_guest.sh=/bench.sh" \
 	--test "huge pages=sh /bench.sh $scale prepare $huge_pages" \

@@ -23,7 +23,7 @@ row() { # NAME: its own number, and a verdict at the end
 }
 not_in_table() { ! grep -qE "$1" "$log"; }
 guest_row() { # NAME: the same, or the reason why there is no guest
-	row "$1" || [[ $(grep -cE "^$1 +not measured: (there is no kernel|a guest needs) " "$log") == 1 ]]
+	row "$1" || [[ $(grep -cE "^$1 +not measured: (there is no (kernel|QEMU|busybox)|a guest needs) " "$log") == 1 ]]
 }
 
 start=$SECONDS
