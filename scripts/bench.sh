@@ -3,7 +3,8 @@
 # scripts/bench.sh: starts npud with one software NPU and a second software NPU that is driven directly, measures the
 # baselines that are programs of their own, and prints the table of tests/bench. $SCALE is the per cent of the usual
 # number of repetitions, $THREADS the number of threads that the software NPU and oneDNN alone compute with (default: one
-# per processor). onnxruntime-web is taken from the cache, or installed there; without it its row says so.
+# per processor). onnxruntime-web is taken from the cache, or installed there; without it its row says so. What needs a
+# kernel's VFIO is measured last, in a guest (scripts/bench_guest.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/stack.sh
@@ -65,3 +66,5 @@ if value=$(onnxruntime_ms "$model"); then
 	arguments+=(--onnxruntime-ms "$value")
 fi
 "$BIN/tests/bench/bench" "${arguments[@]}"
+finish
+scripts/bench_guest.sh

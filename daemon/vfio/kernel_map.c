@@ -23,21 +23,27 @@ static struct vfio_space *space_of(struct vfio_kernel *kernel, struct vfio_space
 	return space || kernel->base.ops->space_new ? space : &kernel->root;
 }
 
-static int file_check(const struct request *request, uint64_t end)
+/* What lies beyond the end of the file would be mapped here, and only be missing when it is touched. */
+static int address_check(const struct request *request, uint64_t end)
 {
 	struct stat st;
-	int flags = kernel_calls->fcntl(request->fd, F_GETFL, 0);
 
-	if (flags < 0 || kernel_calls->fstat(request->fd, &st))
+	if (kernel_calls->fstat(request->fd, &st))
 		return kernel_file_error();
-	if (st.st_size < 0 || (uint64_t)st.st_size < end)
-		return -EINVAL;
+	return st.st_size < 0 || (uint64_t)st.st_size < end ? -EINVAL : 0;
+}
+
+/* The kernel does not ask whether the process may write what the device will. */
+static int file_check(const struct request *request)
+{
 	if (!(request->prot & VFIO_WRITE))
 		return 0;
-	/* A map by file asks for neither: the device could write what the process may not. */
 	int seals = kernel_calls->fcntl(request->fd, F_GET_SEALS, 0);
 	if (seals > 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
+	int flags = kernel_calls->fcntl(request->fd, F_GETFL, 0);
+	if (flags < 0)
+		return kernel_file_error();
 	return (flags & O_ACCMODE) == O_RDWR ? 0 : -EACCES;
 }
 
@@ -51,8 +57,9 @@ static bool touches_reserved(const struct vfio_device *device, uint64_t first, u
 	return false;
 }
 
-static int request_check(const struct vfio_device *device, const struct request *request)
+static int request_check(const struct vfio_kernel *kernel, const struct request *request)
 {
+	const struct vfio_device *device = &kernel->base;
 	uint64_t last, end;
 
 	if (request->bytes == 0 || (request->bytes | request->offset | request->iova) % device->page_bytes)
@@ -62,7 +69,10 @@ static int request_check(const struct vfio_device *device, const struct request 
 	if (__builtin_add_overflow(request->iova, request->bytes - 1, &last) ||
 	    __builtin_add_overflow(request->offset, request->bytes, &end))
 		return -EINVAL;
-	return touches_reserved(device, request->iova, last) ? -EINVAL : file_check(request, end);
+	if (touches_reserved(device, request->iova, last))
+		return -EINVAL;
+	/* Each leaves out what its system calls refuse themselves: mmap the one, the pinning of a file the other. */
+	return kernel->map_file ? file_check(request) : address_check(request, end);
 }
 
 /* Pieces end where bus addresses are multiples of their size, so that no huge page is cut. */
@@ -88,7 +98,7 @@ static int map_pieces(struct vfio_kernel *kernel, struct vfio_space *space, cons
 {
 	struct kernel_window window = {.own_fd = -1};
 	uint64_t done = 0;
-	int rc = kernel->map_file ? 0 : kernel_window_open(&window);
+	int rc = 0;
 
 	while (rc == 0 && done < request->bytes) {
 		struct iommu_piece piece = piece_at(request, done);
@@ -128,7 +138,7 @@ int kernel_map(struct vfio_device *device, struct vfio_space *space, int fd, uin
 
 	if (kernel_gone(kernel))
 		return -ENODEV;
-	int rc = target ? request_check(device, &request) : -EINVAL;
+	int rc = target ? request_check(kernel, &request) : -EINVAL;
 	if (rc)
 		return rc;
 	if (map_table_overlaps(&target->maps, iova.v, bytes))

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/bench/bench_table.h"
+
 struct bench_options {
 	const char *npud; /* npud's socket */
 	const char *device; /* socket of a second software NPU, driven directly */
@@ -17,36 +19,20 @@ struct bench_options {
 	uint32_t scale; /* per cent of the usual number of repetitions */
 };
 
-struct latency {
-	double p50_us;
-	double p99_us;
-};
-
-uint64_t bench_clock_ns(void);
 uint32_t bench_repeats(const struct bench_options *options, uint32_t usual);
-/* Of BENCH_ROUNDS values, which it sorts. */
-double bench_median(double *values);
-/* Sorts @ns. */
-struct latency bench_latency(uint64_t *ns, size_t count);
-/* Prints to standard error and ends the program: a baseline that cannot be measured is no result. */
-__attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
 
-/* One line of the table. @ratio_goal: ours / baseline at most (or, if @more_is_better, at least); 0 for no goal. */
-void bench_row(const char *name, double ours, double baseline, const char *unit, double ratio_goal,
-	       bool more_is_better);
-/* The same against an absolute limit. */
-void bench_row_limit(const char *name, double ours, double limit, const char *unit);
-void bench_row_missing(const char *name, const char *why);
-
-/* A program that ends at once, as an executable (bench_noop.c). The caller frees it. */
-void *noop_executable(size_t *bytes);
+/*
+ * A program that ends at once, as an executable (bench_noop.c). The caller frees it. An instance of it takes
+ * @tensors_bytes for its tensors: NOOP_TENSORS, or as much as is wanted, of which the program touches nothing.
+ */
+void *noop_executable(uint32_t tensors_bytes, size_t *bytes);
 #define NOOP_TASKS 4u
+#define NOOP_TENSORS 128u
 
 /*
  * Every measurement adds one round: @count repetitions, in nanoseconds each, or the jobs per second over @count. Rounds
  * of ours and of the baseline alternate, so that a neighbour's load on the machine falls on both.
  */
-#define BENCH_ROUNDS 5u
 
 /* bench_echo.c: a reply of @reply_bytes to each request of @request_bytes, over a socket of npud's kind. */
 void echo_measure(size_t request_bytes, size_t reply_bytes, uint64_t *ns, uint32_t count);

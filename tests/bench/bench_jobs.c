@@ -22,7 +22,7 @@ struct jobs {
 static void jobs_open(struct jobs *jobs, const char *socket, uint32_t depth)
 {
 	size_t bytes = 0;
-	void *executable = noop_executable(&bytes);
+	void *executable = noop_executable(NOOP_TENSORS, &bytes);
 
 	*jobs = (struct jobs){0};
 	if (npu_connect(socket, &jobs->connection) < 0 ||

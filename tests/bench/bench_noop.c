@@ -13,6 +13,7 @@
 #include "proto/zhouyi_tcb.h"
 
 #define NOOP_BYTES 4096u
+#define HUGE_BYTES (2u << 20)
 
 struct builder {
 	uint8_t *data;
@@ -65,7 +66,7 @@ static struct noop_sub tensor(uint32_t type, uint32_t offset, uint32_t location)
 				 .location = location};
 }
 
-static void notes_add(struct builder *to)
+static void notes_add(struct builder *to, uint32_t tensors_bytes)
 {
 	static const uint8_t rodata[64];
 	const struct zy_compilermsg message = {
@@ -77,7 +78,9 @@ static void notes_add(struct builder *to)
 		struct noop_sub input, output;
 	} fmlist = {.counts = {0, 0, 1},
 		    .bss = {.stack_size = 4096, .stack_align_bytes = 4096, .reuse_cnt = 1},
-		    .reuse = {.size = 128, .align_bytes = 4096, .sub_cnt = 2},
+		    .reuse = {.size = tensors_bytes,
+			      .align_bytes = tensors_bytes < HUGE_BYTES ? 4096 : HUGE_BYTES,
+			      .sub_cnt = 2},
 		    .input = tensor(ZY_SUB_INPUT, 0, 0),
 		    .output = tensor(ZY_SUB_OUTPUT, 64, 4)};
 	const struct {
@@ -101,7 +104,7 @@ static Elf32_Shdr section(uint32_t name, uint32_t type, size_t offset, size_t by
 			    .sh_addralign = 4};
 }
 
-void *noop_executable(size_t *bytes)
+void *noop_executable(uint32_t tensors_bytes, size_t *bytes)
 {
 	static const char names[] = "\0.text\0.rodata\0.comment\0.note.aipu\0.shstrtab";
 	static const char comment[] = "target:X2_1204MP3;";
@@ -126,7 +129,7 @@ void *noop_executable(size_t *bytes)
 	table[3] = section(15, SHT_PROGBITS, add(&file, comment, sizeof(comment)), sizeof(comment));
 	align(&file);
 	size_t start = file.bytes;
-	notes_add(&file);
+	notes_add(&file, tensors_bytes);
 	table[4] = section(24, SHT_NOTE, start, file.bytes - start);
 	table[5] = section(35, SHT_STRTAB, add(&file, names, sizeof(names)), sizeof(names));
 	align(&file);

@@ -343,6 +343,8 @@ static inline int fake_ioas_map_file(const struct iommu_ioas_map_file *map)
 		return ENOENT;
 	if (fstat(map->fd, &st))
 		return EBADF;
+	if (map->start + map->length > (uint64_t)st.st_size)
+		return EINVAL;
 	return fake_pin(table, &(struct fake_map){.iova = map->iova,
 						  .bytes = map->length,
 						  .inode = st.st_ino,
