@@ -321,6 +321,7 @@ install: all $(B)/install/npuctl
 	$(INSTALL_DATA) systemd/npud.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(INSTALL_DATA) systemd/npud.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/npud.conf
 	$(INSTALL_DATA) systemd/npud.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/npud.conf
+	install -D -m 644 systemd/npud.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-npud.rules
 .PHONY: install-test
 ## make install-test  what is installed can be compiled against, started and kept
 install-test: all $(B)/install/npuctl

@@ -130,10 +130,9 @@ static const char *why_unmappable(const struct device *device, struct session *s
 	char advice[192];
 
 	vfio_map_advice(device->vfio, device->unmappable_error, 0, advice, sizeof(advice));
-	if (snprintf(session->map_failure, sizeof(session->map_failure),
-		     "memory of this job could not be mapped for the device: %s%s%s",
-		     strerror(-device->unmappable_error), advice[0] ? "; " : "", advice) < 0)
-		session->map_failure[0] = '\0';
+	(void)snprintf(session->map_failure, sizeof(session->map_failure),
+		       "memory of this job could not be mapped for the device: %s%s%s",
+		       strerror(-device->unmappable_error), advice[0] ? "; " : "", advice);
 	return session->map_failure;
 }
 

@@ -14,6 +14,8 @@ compiles()
 }
 check 'the client in README.md compiles' compiles < <(sed -n '/^```c$/,/^```$/p' README.md | grep -v '^```')
 check 'the client in libnpu(3) compiles' compiles < <(sed -n '/^\.Bd -literal$/,/^\.Ed$/p' docs/man/libnpu.3 | grep -v '^\.[BE]d' | sed 's/\\e/\\/g')
+check 'the configuration in npud.json(5) is JSON' node -e 'JSON.parse(require("fs").readFileSync(0, "utf8"))' < <(
+	sed -n '/^\.Bd -literal$/,/^\.Ed$/p' docs/man/npud.json.5 | grep -v '^\.[BE]d')
 lines=$(sed -n '/^```c$/,/^```$/p' README.md | grep -vc '^```')
 check "the client in README.md is short ($lines lines)" test "$lines" -le 30
 finish

@@ -71,6 +71,7 @@ check "exactly what belongs there is installed" same_files <<END
 ./usr/lib/systemd/system/npud.socket
 ./usr/lib/sysusers.d/npud.conf
 ./usr/lib/tmpfiles.d/npud.conf
+./usr/lib/udev/rules.d/60-npud.rules
 ./usr/share/man/man1/npu-emu.1
 ./usr/share/man/man1/npucc.1
 ./usr/share/man/man1/npuctl.1

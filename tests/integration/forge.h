@@ -11,8 +11,9 @@
 
 #define CANARY 0x5ec4e7c0u
 #define FORGE_TECS 4u
-#define FORGE_GROUPS 24u /* more than the device reads ahead: what lies behind is read when the first group has ended  \
-			  */
+#define FORGE_GROUPS                                                                                                   \
+	24u /* more than the device reads ahead: what lies behind is read when the first group has ended               \
+	     */
 /* A page of the arena that is mapped and unused, as an NPU address and as the low half of a bus address. */
 #define ARENA_SPARE 0x0010f000u
 

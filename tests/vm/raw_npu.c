@@ -272,7 +272,7 @@ static int copy(const struct raw *raw, uint32_t mib)
 	uint32_t bytes = mib * MIB, words = bytes / 4, base = MIB, from = 2 * MIB, to = from + bytes;
 	uint8_t *data = memory(from - base + 2ull * bytes);
 	uint32_t *source = (void *)(data + from - base);
-	uint64_t start = now_ns(), mapped, ran, unmapped;
+	uint64_t start, mapped, ran, unmapped;
 
 	for (uint32_t i = 0; i < words; i++)
 		source[i] = i * 2654435761u >> 2; /* no NaN */
