@@ -30,9 +30,9 @@ unpack_source() { # TARBALL DIR ARCH
 		sparc um xtensa arm64 x86; do
 		[[ $arch == "$keep" ]] || skip+=("--exclude=*/arch/$arch/*.[chS]" "--exclude=*/arch/$arch/*.dts*")
 	done
-	for dir in drivers/gpu drivers/media drivers/staging drivers/infiniband drivers/scsi drivers/usb drivers/iio \
-		drivers/net/wireless drivers/net/ethernet drivers/mtd drivers/hid drivers/input drivers/video \
-		drivers/accel drivers/crypto drivers/hwmon drivers/md drivers/isdn sound fs/btrfs fs/xfs fs/ext4 fs/f2fs \
+	for dir in drivers/gpu/drm drivers/media drivers/staging drivers/infiniband drivers/scsi drivers/usb drivers/iio \
+		drivers/net/wireless drivers/net/ethernet drivers/mtd drivers/hid drivers/video/fbdev \
+		drivers/accel drivers/hwmon drivers/md drivers/isdn sound fs/btrfs fs/xfs fs/ext4 fs/f2fs \
 		fs/smb fs/bcachefs fs/ocfs2 fs/ntfs3 fs/gfs2; do
 		skip+=("--exclude=*/$dir/*.[ch]")
 	done
@@ -100,7 +100,7 @@ build() { # x86_64|arm64
 		return 0
 	fi
 	"${make[@]}" "$target" >"$work/build.log" 2>&1 || {
-		tail -n 20 "$work/build.log" >&2
+		grep -E -e 'error|No rule|Error [0-9]' "$work/build.log" | head -n 20 >&2
 		fail "Linux $version does not compile for $arch"
 	}
 	if [[ $result == vmlinux ]]; then
