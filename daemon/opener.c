@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/npu/window.h"
 #include "daemon/util/clock.h"
 #include "daemon/vfio/locked_memory.h"
 
@@ -78,6 +79,13 @@ static int start_npu(const struct opener *opener, struct vfio_device *vfio, stru
 
 	if (error < 0)
 		return error;
+	if (!npu_window_slots(npu->identity.generation, vfio->reserved, vfio->reserved_count)) {
+		(void)snprintf(why, why_bytes,
+			       "%s: the IOMMU leaves no window of addresses that the NPU's programs can use",
+			       opener_place(opener->config));
+		npu_free(npu);
+		return -ENOTSUP;
+	}
 	error = npu->ops->init(npu);
 	if (error < 0) {
 		if (snprintf(why, why_bytes, "%s: the NPU cannot be initialised: %s", opener_place(opener->config),

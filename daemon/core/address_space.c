@@ -11,53 +11,23 @@
 #include "daemon/util/cleanup.h"
 
 _Static_assert((ARENA_HOLDS + 1) * ZY_TCB_BYTES <= ARENA_PAGE, "code and hold TCBs share page 0");
-_Static_assert(ARENA_OFFSET + ARENA_BYTES <= SPACE_CLIENT_OFFSET, "the arena lies below the buffers");
+_Static_assert(ARENA_OFFSET + ARENA_BYTES <= NPU_CLIENT_OFFSET, "the arena lies below the buffers");
 
-/* Less than this is no room for a graph. */
-#define SPACE_LEAST_BYTES (64ull << 20)
-
-static bool ranges_meet(struct iova_range a, struct iova_range b)
+int address_space_init(struct address_space *space, const struct space_reach *reach, uint32_t slot)
 {
-	return a.bytes && b.bytes && a.first <= b.first + (b.bytes - 1) && b.first <= a.first + (a.bytes - 1);
-}
+	struct npu_window window;
 
-static int new_iovas(uint32_t slot, const struct iova_range *reserved, size_t count, struct iova_space **out)
-{
-	struct iova_range window = iova_slot_window(slot);
-	struct iova_range arena = {window.first + ARENA_OFFSET, ARENA_BYTES};
-	struct iova_range holes[VFIO_MAX_RESERVED + 1] = {{window.first, SPACE_CLIENT_OFFSET}};
-
-	if (count > VFIO_MAX_RESERVED)
-		return -EINVAL;
-	for (size_t i = 0; i < count; i++) {
-		if (ranges_meet(reserved[i], arena))
-			return -ENOSPC;
-		holes[i + 1] = reserved[i];
-	}
-	int error = iova_space_new(window, holes, count + 1, out);
-	if (error == 0 && iova_free_bytes(*out) < SPACE_LEAST_BYTES) {
-		*out = iova_space_free(*out);
-		return -ENOSPC;
-	}
-	return error;
-}
-
-int address_space_init(struct address_space *space, uint32_t slot, const struct iova_range *reserved, size_t count)
-{
 	memset(space, 0, sizeof(*space));
-	space->slot = slot;
-	space->base = (iova_t){iova_slot_window(slot).first};
 	space->arena_fd = -1;
-	return new_iovas(slot, reserved, count, &space->iovas);
-}
-
-bool address_space_fits(uint32_t slot, const struct iova_range *reserved, size_t count)
-{
-	struct iova_space *iovas = NULL;
-	int error = new_iovas(slot, reserved, count, &iovas);
-
-	iova_space_free(iovas);
-	return error == 0;
+	int error = npu_window(reach->generation, slot, &window);
+	if (error == 0)
+		error = iova_space_new(window.clients, reach->reserved, reach->reserved_count, &space->iovas);
+	if (error < 0)
+		return error;
+	space->slot = slot;
+	space->base = window.base;
+	space->client_bytes = iova_free_bytes(space->iovas);
+	return 0;
 }
 
 void address_space_fini(struct address_space *space)
@@ -119,7 +89,8 @@ int address_space_open_arena(struct address_space *space)
 
 int address_space_alloc(struct address_space *space, uint64_t bytes, uint64_t align, iova_t *out)
 {
-	return iova_alloc(space->iovas, bytes, align, out);
+	/* 0: pages of 4 KiB and 2 MiB, as all IOMMUs have them. */
+	return iova_alloc_natural(space->iovas, bytes, align, 0, out);
 }
 
 void address_space_release(struct address_space *space, iova_t iova, uint64_t bytes)

@@ -5,7 +5,7 @@
  * pieces, those that a job of the tenure needs: the kernel pins what is mapped. Nothing is mapped here; the device's
  * owner does that.
  *
- * Offsets in the window: arena [1 MiB, 17 MiB), buffers [32 MiB, 3 GiB); the rest is never mapped.
+ * Where in the window arena and buffers are is the generation's: daemon/npu/window.h. The rest is never mapped.
  */
 #ifndef NPUD_CORE_ADDRESS_SPACE_H
 #define NPUD_CORE_ADDRESS_SPACE_H
@@ -14,28 +14,26 @@
 
 #include "daemon/core/mapping.h"
 #include "daemon/util/fail.h"
+#include "daemon/npu/window.h"
 #include "daemon/vfio/iova.h"
 #include "daemon/vfio/vfio.h"
 #include "proto/zhouyi_tcb.h"
 
-#define SPACE_FIRST_SLOT 1u
-#define SPACE_LAST_SLOT 7u
-#define SPACE_SLOTS (SPACE_LAST_SLOT + 1)
+#define SPACE_SLOTS 9u /* of any generation: daemon/npu/window.h */
 
-#define ARENA_OFFSET (1ull << 20)
-#define ARENA_BYTES (16ull << 20)
+#define ARENA_OFFSET NPU_ARENA_OFFSET
+#define ARENA_BYTES NPU_ARENA_BYTES
 #define ARENA_PAGE 4096u
 #define ARENA_PAGES (ARENA_BYTES / ARENA_PAGE)
 #define ARENA_PIECE_BYTES (64u << 10)
 #define ARENA_PIECES (ARENA_BYTES / ARENA_PIECE_BYTES)
 #define ARENA_HOLDS 31u /* page 0: END code, then the ring of hold TCBs */
-#define SPACE_CLIENT_OFFSET (32ull << 20)
-#define SPACE_CLIENT_END 0xc0000000ull
 
 struct address_space {
 	uint32_t slot;
 	iova_t base; /* of ASID0 and ASID1 */
 	struct iova_space *iovas;
+	uint64_t client_bytes; /* addresses for buffers, used or not */
 	struct vfio_space *io; /* the device's page table for it, where it can keep several; the worker's */
 	int arena_fd; /* -1 until the first job */
 	struct mapping *pieces; /* ARENA_PIECES of them, NULL until the first job */
@@ -44,10 +42,15 @@ struct address_space {
 	uint32_t pages_used;
 };
 
-/* The device never maps what `reserved` names. -ENOSPC: not a slot of a device with these. */
-int address_space_init(struct address_space *space, uint32_t slot, const struct iova_range *reserved, size_t count);
-/* Whether the window has room for the arena, and for buffers. */
-bool address_space_fits(uint32_t slot, const struct iova_range *reserved, size_t count);
+/* What a device can address: its generation's windows, and what lies in none of them. */
+struct space_reach {
+	enum npu_gen generation;
+	struct iova_range reserved[VFIO_MAX_RESERVED]; /* can never be mapped */
+	size_t reserved_count;
+};
+
+/* -ERANGE: not a slot of the generation. The caller knows that it is usable: npu_window_slots(). */
+int address_space_init(struct address_space *space, const struct space_reach *reach, uint32_t slot);
 /* Closes the arena, which may block on returning memory. The device no longer maps it. */
 void address_space_fini(struct address_space *space);
 

@@ -121,8 +121,8 @@ static int enter_tables(struct session *session, struct buffer *buffer, uint64_t
 
 	if (error == -ENOSPC)
 		return fail_limit(fail, "addresses", "session",
-				  SPACE_CLIENT_END - iova_free_bytes(session->space.iovas), SPACE_CLIENT_END,
-				  "no gap is large enough, release buffers");
+				  session->space.client_bytes - iova_free_bytes(session->space.iovas),
+				  session->space.client_bytes, "no gap is large enough, release buffers");
 	if (error < 0)
 		return fail_set(fail, -error, "buffer: no address for %" PRIu64 " bytes aligned to %" PRIu64,
 				buffer->map.bytes, align);

@@ -110,9 +110,9 @@ struct device {
 	nsec_t evict_by; /* when what still runs is ended */
 	struct device_source source; /* open NULL: it is never opened again */
 	uint64_t retry_ns; /* until the next attempt, while it is GONE */
-	struct iova_range reserved[VFIO_MAX_RESERVED]; /* addresses that can never be mapped */
-	uint32_t reserved_count;
-	uint32_t slots; /* bit per slot that fits between them */
+	struct space_reach reach;
+	uint32_t slots; /* bit per slot that sessions can have */
+	uint64_t window_bytes; /* addresses of a slot for buffers, holes included */
 	bool pumping;
 	uint32_t sessions;
 

@@ -135,12 +135,13 @@ void device_take_transport(struct device *device, struct vfio_device *vfio, stru
 	device->npu = npu;
 	device->tables = vfio->ops->space_new != NULL;
 	device->identity = npu->identity;
-	device->reserved_count = vfio->reserved_count;
-	memcpy(device->reserved, vfio->reserved, sizeof(device->reserved));
-	device->slots = 0;
-	for (uint32_t slot = SPACE_FIRST_SLOT; slot <= SPACE_LAST_SLOT; slot++)
-		if (address_space_fits(slot, device->reserved, device->reserved_count))
-			device->slots |= 1u << slot;
+	device->reach.generation = npu->identity.generation;
+	device->reach.reserved_count = vfio->reserved_count;
+	memcpy(device->reach.reserved, vfio->reserved, sizeof(device->reach.reserved));
+	device->slots = npu_window_slots(npu->identity.generation, vfio->reserved, vfio->reserved_count);
+	struct npu_window window;
+	if (device->slots && npu_window(npu->identity.generation, (uint32_t)__builtin_ctz(device->slots), &window) == 0)
+		device->window_bytes = window.clients.bytes;
 	device->closed = false;
 	device->lost = false;
 	device->evicting = false;

@@ -56,7 +56,7 @@ int scrubber_new(const struct device *device, struct scrubber **out)
 	if (!scrubber)
 		return -ENOMEM;
 	scrubber->zeros.fd = -1;
-	int error = address_space_init(&scrubber->space, SCRUB_SLOT, device->reserved, device->reserved_count);
+	int error = address_space_init(&scrubber->space, &device->reach, SCRUB_SLOT);
 	if (error == 0)
 		error = address_space_open_arena(&scrubber->space);
 	if (error == 0)

@@ -91,10 +91,11 @@ struct device *host_pick_device(struct host *host)
 
 uint32_t host_pick_slot(const struct host *host, const struct device *device)
 {
-	uint32_t best = 0;
+	uint32_t best = SPACE_SLOTS;
 
-	for (uint32_t slot = SPACE_FIRST_SLOT; slot <= SPACE_LAST_SLOT; slot++)
-		if (device->slots >> slot & 1 && (!best || host->slot_sessions[slot] < host->slot_sessions[best]))
+	for (uint32_t slot = 0; slot < SPACE_SLOTS; slot++)
+		if (device->slots >> slot & 1 &&
+		    (best == SPACE_SLOTS || host->slot_sessions[slot] < host->slot_sessions[best]))
 			best = slot;
 	return best;
 }

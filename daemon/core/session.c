@@ -50,8 +50,7 @@ static int session_enter(struct session *session, struct fail *fail)
 	if (error < 0)
 		return error;
 	const struct device *device = session->device;
-	error =
-	    address_space_init(&session->space, host_pick_slot(host, device), device->reserved, device->reserved_count);
+	error = address_space_init(&session->space, &device->reach, host_pick_slot(host, device));
 	if (error < 0) {
 		quota_release(&session->quota, QUOTA_SESSIONS, 1);
 		return fail_set(fail, -error, "session: no address space on device %s: %s", device->name,

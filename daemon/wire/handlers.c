@@ -95,7 +95,7 @@ int handle_device_query(struct request *request)
 	info->tecs = identity->tecs;
 	info->gm_bytes = identity->gm_bytes;
 	info->status = (Npud__DeviceStatus)device_status(device);
-	info->address_window_bytes = SPACE_CLIENT_END - SPACE_CLIENT_OFFSET;
+	info->address_window_bytes = device->window_bytes;
 	request->reply.body_case = NPUD__REPLY__BODY_DEVICE_INFO;
 	request->reply.device_info = info;
 	return 0;

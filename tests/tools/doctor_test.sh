@@ -50,7 +50,7 @@ doctor
 check "a working card passes" says 0 '^nothing stands in the way of 1 NPU '
 check "it names what it looked at" says 0 "^ok    iommu: $npu: in IOMMU group 7$"
 check "it reads the revision" says 0 '^ok    revision: .*00010000: Zhouyi X2 \(V3\)$'
-check "the cost of a switch is measured" says 0 'switch: .* costs [0-9.]+ ms/GiB \(measured: 64 MiB mapped and unmapped in'
+check "the cost of a switch is measured" says 0 'switch: .*stock kernel: a switch costs [0-9.]+ ms/GiB \(no iommufd; measured: 64 MiB mapped and unmapped in'
 check "the card decodes memory, and is no bus master" test "$(od -An -tx1 -j $((0x8004)) -N1 "$dev/vfio/device" | tr -d ' ')" = 02
 FAKE_VFIO_LOCK=4194304 doctor
 check "with little locked memory it measures less" says 0 'measured: 4 MiB'

@@ -17,7 +17,7 @@ static uint64_t import(struct bench *bench, int fd)
 	ck_assert_ptr_null(frame->reply->error);
 	ck_assert_uint_eq(frame->reply->serial, bench->serial);
 	uint64_t handle = frame->reply->buffer_info->handle;
-	ck_assert_uint_ge(frame->reply->buffer_info->npu_address, SPACE_CLIENT_OFFSET);
+	ck_assert_uint_ge(frame->reply->buffer_info->npu_address, NPU_CLIENT_OFFSET);
 	drop(frame);
 	return handle;
 }
