@@ -222,10 +222,8 @@ guest-programs: $(B)/npud $(B)/npuctl $(LIBRARY) $(B)/tests/vm/raw_npu $(GUEST_B
 vm-kernels:
 	@tests/vm/kernels.sh
 ## make vm-check      npud in guests: Debian's kernel and our own, type1 and iommufd, PCI and platform device
-vm-check: vm-kernels all guest-programs
-	@tests/vm/qemu_root.sh >/dev/null
-	@+$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc guest-programs
-	@BIN=$(B) tests/vm/check.sh
+vm-check: all guest-programs
+	@+BIN=$(B) MAKE="$(MAKE)" tests/vm/check.sh
 
 # ------------------------------------------------------------------ what people run
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))

@@ -53,6 +53,22 @@ stop() { # MESSAGE: nothing could be tested
 	exit 1
 }
 
+# A guest that cannot run is a failure, unless it was said beforehand that it may be.
+cannot() { # REASON
+	if [[ " ${ALLOW_SKIP-} " == *" vm "* ]]; then
+		printf 'skipped vm: %s\n' "$1"
+		echo "0 passed, 0 failed, 1 skipped"
+		exit 0
+	fi
+	stop "$1 (ALLOW_SKIP=vm would leave the guests out)"
+}
+
+# ---------------------------------------------------------------- what guests need
+"$here/kernels.sh" || cannot "there are no kernels for guests"
+"$here/qemu_root.sh" >/dev/null || cannot "there is no QEMU for guests"
+${MAKE:-make} --no-print-directory CC=aarch64-linux-gnu-gcc guest-programs ||
+	cannot "the programs cannot be built for arm64"
+
 # ---------------------------------------------------------------- what this machine says
 models="sigmoid blazeface"
 "$BIN/npucc" /usr/share/libonnx-testdata/data/node/test_sigmoid/model.onnx -o "$work/sigmoid.elf" || stop "npucc"
