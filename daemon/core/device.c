@@ -20,6 +20,9 @@
 /* While something is in flight the watchdog looks at least this often: it also finds lost interrupts. */
 #define WATCHDOG_NS (250 * NSEC_PER_MSEC)
 
+#define SWITCHES_PER_TENURE 4u /* a fifth of the time at most goes into switching */
+#define LONGEST_STAY_NS NSEC_PER_SEC
+
 static void device_arm(struct device *device, nsec_t now);
 
 int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out)
@@ -184,6 +187,7 @@ void device_start_switch(struct device *device, struct session *target, struct l
 	struct device_work *work = &device->work;
 
 	device->target = target;
+	device->switch_began = clock_now();
 	work->leave_pool = device->pool;
 	work->make_pool = target != NULL;
 	choose_scrub(device, target, work);
@@ -193,6 +197,19 @@ void device_start_switch(struct device *device, struct session *target, struct l
 	if (wanted)
 		list_splice(&work->map, wanted);
 	device_work_start(device, DEV_OP_SWITCH, DEV_SWITCHING);
+}
+
+/*
+ * A switch moves every mapping where there is one table, so its cost is its bytes': a tenure is worth several times
+ * that, as long as its session has work. Not for ever: the others wait.
+ */
+static void measure_switch(struct device *device, nsec_t now)
+{
+	uint64_t cost = nsec_since(now, device->switch_began);
+
+	device->switch_ns = device->switch_ns ? (device->switch_ns * 3 + cost) / 4 : cost;
+	uint64_t stay = device->switch_ns * SWITCHES_PER_TENURE;
+	device->stay_until = nsec_add(now, stay < LONGEST_STAY_NS ? stay : LONGEST_STAY_NS);
 }
 
 static void switch_done(struct device *device)
@@ -213,6 +230,7 @@ static void switch_done(struct device *device)
 		device_was_reset(device);
 	}
 	if (target) {
+		measure_switch(device, clock_now());
 		device->counters.tenures++;
 		device_now_holds(device, target);
 	}

@@ -117,6 +117,9 @@ struct device {
 	uint32_t sessions;
 
 	/* tenure */
+	nsec_t switch_began;
+	uint64_t switch_ns; /* what a switch to a session costs, smoothed */
+	nsec_t stay_until; /* while it has work, the session that is attached stays */
 	struct session *attached;
 	struct session *target; /* of the switch under way */
 	bool dirty; /* a switch failed half-way: mappings of any session may be live */

@@ -175,6 +175,21 @@ static bool start_cancel(struct device *device)
 	return true;
 }
 
+/* In the scheduler's order, except that a tenure that just began is not given up while its session has work. */
+static struct sched_item *pick(struct device *device)
+{
+	struct host *host = device->host;
+	const struct sched_ops *ops = host->options.scheduler;
+	nsec_t now = clock_now();
+	uint64_t attached = device->attached ? device->attached->id : 0;
+	struct sched_item *item = ops->pick_next(host->sched, device->index, attached, now.v);
+
+	if (!item || !attached || item->session == attached || now.v >= device->stay_until.v)
+		return item;
+	struct sched_item *own = ops->pick_of(host->sched, device->index, attached, now.v);
+	return own ? own : item;
+}
+
 void device_feed(struct device *device)
 {
 	struct host *host = device->host;
@@ -211,8 +226,7 @@ void device_feed(struct device *device)
 			return;
 		if (device->in_flight_count >= host->options.max_in_flight)
 			return;
-		struct sched_item *item = host->options.scheduler->pick_next(
-		    host->sched, device->index, device->attached ? device->attached->id : 0, clock_now().v);
+		struct sched_item *item = pick(device);
 		if (!item || !feed_one(device, list_entry(item, struct submission, item)))
 			return;
 	}

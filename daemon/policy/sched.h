@@ -36,6 +36,9 @@ struct sched_ops {
 	 * holds the device (0: none): picking another one makes the caller change the tenure.
 	 */
 	struct sched_item *(*pick_next)(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns);
+	/* The next one of this session, NULL if it has none: for a caller that does not want to change the tenure yet.
+	 */
+	struct sched_item *(*pick_of)(struct sched *sched, uint32_t device, uint64_t session, uint64_t now_ns);
 	/* The picked item went to the device: it leaves the queue. */
 	void (*dispatched)(struct sched *sched, struct sched_item *item, uint64_t now_ns);
 	/* It ended, after so much device time. */

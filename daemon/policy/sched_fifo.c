@@ -57,6 +57,18 @@ static struct sched_item *fifo_pick_next(struct sched *sched, uint32_t device, u
 	return head->next == head ? NULL : head->next;
 }
 
+static struct sched_item *fifo_pick_of(struct sched *sched, uint32_t device, uint64_t session, uint64_t now_ns)
+{
+	(void)now_ns;
+	if (device >= sched->devices)
+		return NULL;
+	struct sched_item *head = &sched->queue[device];
+	for (struct sched_item *item = head->next; item != head; item = item->next)
+		if (item->session == session)
+			return item;
+	return NULL;
+}
+
 static void fifo_remove(struct sched *sched, struct sched_item *item)
 {
 	(void)sched;
@@ -95,6 +107,7 @@ const struct sched_ops sched_fifo = {
     .destroy = fifo_destroy,
     .enqueue = fifo_enqueue,
     .pick_next = fifo_pick_next,
+    .pick_of = fifo_pick_of,
     .dispatched = fifo_dispatched,
     .completed = fifo_completed,
     .remove = fifo_remove,

@@ -337,6 +337,40 @@ START_TEST(memory_that_cannot_be_mapped_costs_its_owner_the_job)
 }
 END_TEST
 
+START_TEST(a_tenure_is_worth_several_switches_while_its_session_has_work)
+{
+	struct host_options options = world_options();
+	struct world world;
+	options.scrub = SCRUB_NONE;
+	options.max_in_flight = 1;
+	world_open_with(&world, &options);
+	struct session *a = world_session(&world), *b = world_session(&world);
+	struct job *one = make_job(a), *two = make_job(a), *three = make_job(a), *other = make_job(b);
+	submit(a, one);
+	fake_now.v += NSEC_PER_MSEC; /* the switch takes so long */
+	world_work(&world);
+	submit(b, other);
+	submit(a, two);
+	submit(a, three);
+	complete(&world, one);
+	/* b came first, but a has hardly begun */
+	ck_assert_ptr_eq(world.device->attached, a);
+	ck_assert_uint_eq(world.device->in_flight_count, 1);
+	fake_now.v += 4 * NSEC_PER_MSEC;
+	complete(&world, two);
+	ck_assert_ptr_eq(world.device->attached, b);
+	complete(&world, other);
+	complete(&world, three);
+	ck_assert_ptr_eq(world.device->attached, a);
+	/* and with nothing to do it goes at once */
+	fake_now.v += 4 * NSEC_PER_MSEC;
+	run(&world, b, other);
+	ck_assert_ptr_eq(world.device->attached, b);
+	complete(&world, other);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(a_lost_interrupt_is_found_by_two_idle_looks)
 {
 	struct world world;
@@ -462,6 +496,7 @@ int main(void)
 	tcase_add_test(tcase, a_switch_that_fails_everywhere_takes_the_device_offline);
 	tcase_add_test(tcase, a_switch_that_fails_once_is_made_good_by_a_reset);
 	tcase_add_test(tcase, memory_that_cannot_be_mapped_costs_its_owner_the_job);
+	tcase_add_test(tcase, a_tenure_is_worth_several_switches_while_its_session_has_work);
 	tcase_add_test(tcase, a_lost_interrupt_is_found_by_two_idle_looks);
 	tcase_add_test(tcase, print_text_reaches_its_session_bounded_and_the_emitter_goes_on);
 	tcase_add_test(tcase, a_device_that_goes_away_ends_everything_and_is_not_touched_again);
