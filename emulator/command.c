@@ -59,6 +59,10 @@ static int command_abort(struct device *device, struct pool *pool)
 {
 	if (!pool->exists)
 		return -ENOENT;
+	if (device->options.hard_hangs && pool_executing(device, pool))
+		device->hung = true;
+	if (device->hung)
+		return -EBUSY;
 	/* What has ended and is not acknowledged stays to be seen: an abort resets clusters, not the task manager. */
 	device_pool_stop(device, pool);
 	pool->halted = false;

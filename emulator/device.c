@@ -178,6 +178,7 @@ static void device_clear(struct device *device, bool keep_gm)
 void device_reset(struct device *device)
 {
 	(void)pthread_mutex_lock(&device->lock);
+	device->hung = false;
 	device_clear(device, false);
 	op_cache_clear(device->cache);
 	(void)pthread_mutex_unlock(&device->lock);
@@ -186,7 +187,9 @@ void device_reset(struct device *device)
 void device_soft_reset(struct device *device)
 {
 	(void)pthread_mutex_lock(&device->lock);
-	device_clear(device, device->options.reset_keeps_gm);
-	device->soft_reset = ZY_SOFT_RESET_DONE;
+	if (!device->hung) {
+		device_clear(device, device->options.reset_keeps_gm);
+		device->soft_reset = ZY_SOFT_RESET_DONE;
+	}
 	(void)pthread_mutex_unlock(&device->lock);
 }

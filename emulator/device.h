@@ -38,6 +38,7 @@ struct device_options {
 	enum time_mode time;
 	uint64_t fixed_ns;
 	bool reset_keeps_gm;
+	bool hard_hangs; /* an abort of what runs hangs the device until a reset by the bus */
 	FILE *trace; /* borrowed; NULL = none */
 };
 
@@ -210,6 +211,7 @@ struct device {
 	bool addr_written;
 	bool cmd_failed;
 	uint32_t soft_reset;
+	bool hung; /* hard_hangs: neither abort nor soft reset has any effect */
 	uint32_t tsm_config;
 	uint32_t cluster_control;
 	uint32_t debug_select;

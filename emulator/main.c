@@ -39,6 +39,7 @@ static void emu_usage(FILE *out)
 		    "  --threads N          host threads, default one per processor\n"
 		    "  --no-msix            INTx only\n"
 		    "  --blind-dma          send every DMA access to the client, mapped or not, and let it judge\n"
+		    "  --hard-hangs         an abort of what runs hangs the device until the bus resets it\n"
 		    "  --time MODE          fixed=NS, computed or virtual; default: as fast as possible\n"
 		    "  --reset-keeps-gm     soft reset leaves global memory alone\n"
 		    "  --stats FILE         counters as JSON, on exit and on SIGUSR1\n"
@@ -114,6 +115,9 @@ static int emu_option(int option, const char *value, struct emu_options *options
 	case 'n':
 		options->msix = false;
 		return 0;
+	case 'H':
+		options->device.hard_hangs = true;
+		return 0;
 	case 'b':
 		options->blind_dma = true;
 		return 0;
@@ -135,6 +139,7 @@ static int emu_parse(int argc, char **argv, struct emu_options *options)
 					      {"threads", required_argument, NULL, 't'},
 					      {"no-msix", no_argument, NULL, 'n'},
 					      {"blind-dma", no_argument, NULL, 'b'},
+					      {"hard-hangs", no_argument, NULL, 'H'},
 					      {"time", required_argument, NULL, 'T'},
 					      {"reset-keeps-gm", no_argument, NULL, 'k'},
 					      {"stats", required_argument, NULL, 'S'},

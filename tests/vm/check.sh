@@ -25,6 +25,8 @@ matrix="stock:plain:type1:models,isolation,life,operator
 	x86:plain:none:raw,operator
 	x86-virtio:plain:iommufd:models,raw
 	x86-virtio:memfd:type1:models,failures
+	x86:plain:iommufd:ladder
+	x86:plain:type1:ladder,vanish
 	stock:plain:type1:intx
 	arm64:plain:iommufd:models,isolation,raw
 	arm64:plain:type1:life,operator
@@ -133,7 +135,8 @@ add_set() { # SET BIN IOMMU
 		options+=(--program "$program" --test "$1=$environment test_$1")
 		# Only then is the IOMMU alone in the way.
 		if [[ $1 == refused ]]; then options+=(--emu --blind-dma); fi
-		if [[ $1 == fail ]]; then options+=(--program "$bin/tests/vm/guest/fail_ioctl.so"); fi
+		if [[ $1 == ladder ]]; then options+=(--emu --hard-hangs); fi
+		if [[ $1 == fail || $1 == ladder ]]; then options+=(--program "$bin/tests/vm/guest/fail_ioctl.so"); fi
 		;;
 	esac
 }
