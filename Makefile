@@ -218,6 +218,10 @@ $(GUEST_BIN): %: %.o $(GUEST_PARTS) $(INTEGRATION_PARTS) $(B)/libclient.a
 .PHONY: guest-programs vm-kernels vm-check
 guest-programs: $(B)/npud $(B)/npuctl $(LIBRARY) $(B)/tests/vm/raw_npu $(GUEST_BIN) $(B)/tests/vm/guest/fail_ioctl.so \
 	$(INTEGRATION_BIN)
+.PHONY: uapi-test
+## make uapi-test     our declarations of the kernel's interfaces against the headers of a newer kernel
+uapi-test:
+	@tests/run.sh uapi tests/vm/uapi_test.sh
 ## make vm-kernels    kernels for guests: from VM_KERNELS, from the cache, or built once from Debian's source
 vm-kernels:
 	@tests/vm/kernels.sh

@@ -26,6 +26,7 @@ integration-asan|make V=asan integration
 integration-tsan|make V=tsan integration
 valgrind|make valgrind
 qemu|make qemu
+uapi|make uapi-test
 vm|make -j2 vm-check
 golden|make golden
 demo|make demo-test

@@ -16,8 +16,8 @@ BIN_ARM64=${BIN_ARM64:-build/release-aarch64-linux-gnu-gcc}
 # intx     the models by the interrupt line, then the device is unplugged
 # operator doctor, bind, unbind, and what npud refuses to start with
 # others   the programs of that name, in tests/vm/guest or tests/integration
-matrix="stock:plain:type1:models,isolation,life,operator
-	x86:plain:iommufd:models,isolation,raw
+matrix="stock:plain:type1:models,isolation,life,operator,wire
+	x86:plain:iommufd:models,isolation,raw,wire
 	x86:memfd:iommufd:models,forged,activation
 	x86:plain:iommufd:refused
 	x86:plain:type1:models,refused
