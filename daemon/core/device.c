@@ -91,7 +91,10 @@ bool device_is_usable(const struct device *device)
 /* Memory of this session may be reachable by the device. */
 bool device_holds(const struct device *device, const struct session *session)
 {
-	return device->attached == session || device->target == session || device->dirty ||
+	/* A rung may exchange the transport under the tables: what belongs to one is returned before or after. */
+	bool exchange = device->tables && device->state == DEV_RECOVERING;
+
+	return device->attached == session || device->target == session || device->dirty || exchange ||
 	       (!device_is_usable(device) && !device->closed);
 }
 
@@ -291,6 +294,9 @@ void device_work_done(struct work *base)
 	bool closed = work->op == DEV_OP_CLOSE || (work->op == DEV_OP_RUNG && work->rung == RECOVERY_OFFLINE);
 
 	device->busy = false;
+	/* What was lost was the transport that a reopening closed. */
+	if (work->op == DEV_OP_RUNG && work->rung == RECOVERY_REOPEN && work->result == 0)
+		device->lost = false;
 	if (work->failed) {
 		device->unmappable = work->failed;
 		device->unmappable_bytes = work->failed->bytes;
@@ -315,7 +321,7 @@ void device_work_done(struct work *base)
 	}
 	if (device->state == DEV_READY && device->hooks)
 		device->hooks->watch(device->user, true);
-	if (!device->busy && !device_is_usable(device))
+	if (!device->busy && (!device_is_usable(device) || work->op == DEV_OP_RUNG))
 		settle_sessions(device);
 	device_pump(device);
 }

@@ -161,6 +161,32 @@ START_TEST(slots_with_addresses_that_cannot_be_mapped_are_not_given_out)
 }
 END_TEST
 
+START_TEST(a_table_is_not_freed_while_a_recovery_may_exchange_the_transport)
+{
+	struct world world;
+	open_tables(&world, SCRUB_NONE);
+	world_has_source(&world);
+	struct session *a = world_session(&world), *b = world_session(&world);
+	struct job *one = make_job(a), *two = make_job(b);
+
+	run(&world, b, two);
+	complete(&world, two);
+	uint64_t hung = run(&world, a, one);
+	world.fake->failing = FAKE_STAYS_BUSY | FAKE_RESET | FAKE_VFIO_RESET;
+	fake_now.v += 2 * NSEC_PER_SEC;
+	device_tick(world.device);
+	ck_assert_int_eq(world.device->state, DEV_RECOVERING);
+	session_close(b);
+	ck_assert(!b->reaping);
+	world_work(&world);
+	expect(a, hung, OUT_TIMEOUT);
+	ck_assert_uint_eq(world.fake->opens, 1);
+	ck_assert_uint_eq(world.host->session_count, 1);
+	world.fake->failing = 0;
+	world_close(&world);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("device tables");
@@ -172,6 +198,7 @@ int main(void)
 	tcase_add_test(tcase, memory_of_a_session_that_is_not_attached_goes_without_stopping_the_device);
 	tcase_add_test(tcase, a_session_that_ends_leaves_its_table_before_it_is_freed);
 	tcase_add_test(tcase, a_table_that_cannot_be_attached_lets_nobody_in_before_a_reset);
+	tcase_add_test(tcase, a_table_is_not_freed_while_a_recovery_may_exchange_the_transport);
 	tcase_add_test(tcase, slots_with_addresses_that_cannot_be_mapped_are_not_given_out);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
