@@ -11,37 +11,19 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
-#include "daemon/opener.h"
-#include "daemon/util/clock.h"
 #include "daemon/util/lockfile.h"
+#include "daemon/unit.h"
 #include "daemon/wire/server.h"
 
 #define STOP_SECONDS 5
-#define DEVICE_LOCK ".npud.lock" /* the server of the socket may have a lock of its own */
-
-struct daemon;
-
-/* A device and its events on the loop. */
-struct unit {
-	struct daemon *daemon;
-	struct device *device;
-	struct opener opener;
-	int lock; /* negative: the kernel has one */
-	int life_fd;
-	struct event irq;
-	struct event life;
-	struct event timer;
-	struct event worker;
-	bool watched;
-};
 
 struct daemon {
 	const struct config *config;
 	struct event_base *base;
+	struct unit_loop loop;
 	struct host *host;
 	struct server *server;
 	int socket_lock;
@@ -53,206 +35,24 @@ struct daemon {
 	bool stopping;
 };
 
-/* ------------------------------------------------------------------ devices on the loop */
+/* ------------------------------------------------------------------ devices */
 
-static void on_irq(evutil_socket_t fd, short what, void *arg)
+static void flush_server(void *user)
 {
-	struct unit *unit = arg;
+	const struct daemon *daemon = user;
 
-	(void)fd;
-	(void)what;
-	device_irq(unit->device);
-}
-
-static void on_life(evutil_socket_t fd, short what, void *arg)
-{
-	struct unit *unit = arg;
-
-	(void)fd;
-	(void)what;
-	device_life(unit->device);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct unit *unit = arg;
-
-	(void)fd;
-	(void)what;
-	device_tick(unit->device);
-}
-
-static void on_worker(evutil_socket_t fd, short what, void *arg)
-{
-	struct unit *unit = arg;
-
-	(void)fd;
-	(void)what;
-	worker_reap(unit->device->worker);
-}
-
-/* A device that was opened again has other descriptors. */
-static int unit_assign(struct unit *unit)
-{
-	struct event_base *base = unit->daemon->base;
-	const struct vfio_device *vfio = unit->device->vfio;
-
-	unit->life_fd = vfio->life_fd;
-	int error = event_assign(&unit->irq, base, vfio->irq_fd, EV_READ | EV_PERSIST, on_irq, unit);
-	if (unit->life_fd >= 0)
-		error |= event_assign(&unit->life, base, unit->life_fd, EV_READ | EV_PERSIST, on_life, unit);
-	return error;
-}
-
-static void unit_watch(void *user, bool on)
-{
-	struct unit *unit = user;
-
-	if (on == unit->watched)
-		return;
-	unit->watched = on;
-	if (on) {
-		if (unit_assign(unit) < 0 || event_add(&unit->irq, NULL) < 0)
-			log_event(LOG_LEVEL_ERROR, "loop.failed", LOG_STR("what", "interrupt event"));
-		if (unit->life_fd >= 0)
-			(void)event_add(&unit->life, NULL);
-	} else {
-		event_del(&unit->irq);
-		if (unit->life_fd >= 0)
-			event_del(&unit->life);
-	}
-}
-
-static void unit_arm(void *user, uint64_t ns)
-{
-	struct unit *unit = user;
-	struct timeval when = {(time_t)(ns / NSEC_PER_SEC), (suseconds_t)(ns % NSEC_PER_SEC / 1000) + 1};
-
-	(void)event_add(&unit->timer, &when);
-}
-
-static void unit_flush(void *user)
-{
-	struct unit *unit = user;
-
-	if (unit->daemon->server)
-		server_flush(unit->daemon->server);
-}
-
-static int unit_start(struct daemon *daemon, struct unit *unit)
-{
-	static const struct device_hooks hooks = {unit_watch, unit_arm, unit_flush};
-	struct event_base *base = daemon->base;
-
-	unit->daemon = daemon;
-	int error = unit_assign(unit);
-	error |= evtimer_assign(&unit->timer, base, on_timer, unit);
-	error |=
-	    event_assign(&unit->worker, base, worker_fd(unit->device->worker), EV_READ | EV_PERSIST, on_worker, unit);
-	error |= event_add(&unit->worker, NULL);
-	if (error == 0)
-		device_set_hooks(unit->device, &hooks, unit);
-	return error;
-}
-
-static void unit_stop(struct unit *unit)
-{
-	unit_watch(unit, false);
-	event_del(&unit->timer);
-	event_del(&unit->worker);
-	device_free(unit->device);
-	unit->device = NULL;
-}
-
-/* ------------------------------------------------------------------ opening devices */
-
-static int open_source(void *user, struct vfio_device **vfio, struct npu_device **npu, char *why, size_t why_bytes)
-{
-	const struct unit *unit = user;
-
-	return opener_open(&unit->opener, vfio, npu, why, why_bytes);
-}
-
-/* A socket can be served to anybody who connects; a device of the kernel has one owner, the kernel sees to that. */
-static int take_lock(const struct config_device *config)
-{
-	return config->transport == TRANSPORT_VFIO_USER ? lockfile_take(config->path, DEVICE_LOCK) : -ENOLCK;
-}
-
-static int open_unit(struct unit *unit, const struct config_device *config, char *why, size_t why_bytes)
-{
-	const struct device_source source = {open_source, unit};
-	struct vfio_device *vfio;
-	struct npu_device *npu;
-
-	int error = opener_open(&unit->opener, &vfio, &npu, why, why_bytes);
-	if (error == 0)
-		error = device_new(config->name, vfio, npu, true, &unit->device);
-	if (error == 0)
-		device_set_source(unit->device, &source);
-	return error;
-}
-
-static void log_ready(const struct unit *unit, const char *refused)
-{
-	const struct device *device = unit->device;
-	char why[256];
-
-	log_event(LOG_LEVEL_INFO, "device.ready", LOG_STR("device", device->name),
-		  LOG_STR("path", opener_place(unit->opener.config)), LOG_STR("transport", device->vfio->ops->name),
-		  LOG_STR("npu", device->identity.name), LOG_U64("cores", device->identity.cores),
-		  LOG_U64("tecs", device->identity.tecs), LOG_U64("gm_bytes", device->identity.gm_bytes),
-		  LOG_STR("refused", refused));
-	if (opener_check_memory(&unit->opener, device->vfio, why, sizeof(why)) > 0)
-		log_event(LOG_LEVEL_WARN, "device.memory_limit", LOG_STR("device", device->name),
-			  LOG_STR("reason", why));
-}
-
-static enum daemon_exit open_device(struct daemon *daemon, uint32_t index)
-{
-	const struct config_device *config = &daemon->config->devices[index];
-	struct unit *unit = &daemon->units[daemon->unit_count];
-	struct host_options options;
-	char why[512] = "";
-
-	config_host_options(daemon->config, &options);
-	/* Each device pins the memory of one session at a time, or of all; control blocks count, too. */
-	unit->opener = (struct opener){
-	    .config = config,
-	    .quirks = options.quirks,
-	    .session_bytes = (options.session_maximum[QUOTA_BUFFER_BYTES] + ARENA_BYTES) * daemon->config->device_count,
-	    .all_bytes = options.daemon_maximum[QUOTA_BUFFER_BYTES] + options.daemon_maximum[QUOTA_TCB_BYTES],
-	};
-	unit->lock = take_lock(config);
-	int error = 0;
-	if (unit->lock < 0 && unit->lock != -ENOLCK) {
-		error = unit->lock == -EWOULDBLOCK ? -EBUSY : unit->lock;
-		(void)snprintf(why, sizeof(why), "%s" DEVICE_LOCK ": %s", config->path, strerror(-unit->lock));
-	}
-	if (error == 0)
-		error = open_unit(unit, config, why, sizeof(why));
-	if (error == 0) {
-		daemon->unit_count++;
-		log_ready(unit, why);
-		return EXIT_OK;
-	}
-	if (unit->lock >= 0)
-		close(unit->lock);
-	if (error == -EBUSY)
-		log_event(LOG_LEVEL_ERROR, "device.taken", LOG_U64("index", index),
-			  LOG_STR("path", opener_place(config)), LOG_STR("reason", why),
-			  LOG_STR("advice", "another process, perhaps an npud, has this device; stop it first"));
-	else
-		log_event(LOG_LEVEL_ERROR, "device.failed", LOG_U64("index", index), LOG_STR("device", config->name),
-			  LOG_STR("reason", why));
-	return error == -EBUSY ? EXIT_DEVICE_TAKEN : EXIT_NO_DEVICE;
+	if (daemon->server)
+		server_flush(daemon->server);
 }
 
 static enum daemon_exit open_devices(struct daemon *daemon)
 {
-	for (uint32_t i = 0; i < daemon->config->device_count; i++)
-		if (open_device(daemon, i) == EXIT_DEVICE_TAKEN)
+	for (uint32_t i = 0; i < daemon->config->device_count; i++) {
+		int error = unit_open(&daemon->units[daemon->unit_count], daemon->config, i);
+		if (error == -EBUSY)
 			return EXIT_DEVICE_TAKEN;
+		daemon->unit_count += error == 0;
+	}
 	if (daemon->unit_count == 0) {
 		log_event(LOG_LEVEL_ERROR, "daemon.no_device",
 			  LOG_STR("advice", "no device of the configuration could be opened; see the lines above"));
@@ -270,7 +70,7 @@ static enum daemon_exit make_host(struct daemon *daemon)
 		return EXIT_FAILED;
 	for (uint32_t i = 0; i < daemon->unit_count; i++)
 		if (host_add_device(daemon->host, daemon->units[i].device) < 0 ||
-		    unit_start(daemon, &daemon->units[i]) < 0)
+		    unit_start(&daemon->units[i], &daemon->loop) < 0)
 			return EXIT_FAILED;
 	return EXIT_OK;
 }
@@ -388,6 +188,7 @@ static enum daemon_exit build(struct daemon *daemon)
 	daemon->base = event_base_new();
 	if (!daemon->base)
 		return EXIT_FAILED;
+	daemon->loop = (struct unit_loop){daemon->base, flush_server, daemon};
 	code = make_host(daemon);
 	if (code == EXIT_OK)
 		code = watch_signals(daemon);
@@ -405,14 +206,8 @@ static void destroy(struct daemon *daemon)
 		event_del(&daemon->sigint);
 		event_del(&daemon->stop_timer);
 	}
-	for (uint32_t i = daemon->unit_count; i-- > 0;) {
-		if (event_initialized(&daemon->units[i].worker))
-			unit_stop(&daemon->units[i]);
-		else
-			device_free(daemon->units[i].device);
-		if (daemon->units[i].lock >= 0)
-			close(daemon->units[i].lock);
-	}
+	for (uint32_t i = daemon->unit_count; i-- > 0;)
+		unit_close(&daemon->units[i]);
 	host_free(daemon->host);
 	if (daemon->base)
 		event_base_free(daemon->base);
