@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device that does as it is told: it records what is asked of it, in order, and fails where a test says so. With it
- * come a host, a clock that stands still, and sessions with memory, so that a test reads as its promise.
+ * A device that does as it is told, transport and NPU: it records what is asked of it, in order, and fails where a test
+ * says so. world.h puts a host around it.
  */
 #ifndef NPUD_TESTS_FAKE_DEVICE_H
 #define NPUD_TESTS_FAKE_DEVICE_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "daemon/core/buffer.h"
-#include "daemon/core/device.h"
-#include "daemon/core/host.h"
-#include "daemon/core/job.h"
-#include "daemon/core/session.h"
-#include "daemon/log.h"
-#include "daemon/util/clock.h"
+#include "daemon/npu/npu.h"
+#include "daemon/util/list.h"
 #include "proto/zhouyi_regs.h"
+#include "proto/zhouyi_tcb.h"
 #include "tests/unit/suite.h"
 
 #define FAKE_MAPS 64
@@ -78,35 +73,6 @@ struct fake {
 	struct vfio_space *live_tables;
 	const struct vfio_space *attached;
 };
-
-struct world {
-	struct fake *fake;
-	struct host *host;
-	struct device *device;
-	uint64_t armed_ns;
-	bool watching;
-	unsigned notified;
-	unsigned fds_before;
-};
-
-static nsec_t fake_now;
-
-static inline nsec_t fake_clock(void)
-{
-	return fake_now;
-}
-
-static inline unsigned count_open_fds(void)
-{
-	unsigned count = 0;
-	DIR *directory = opendir("/proc/self/fd");
-
-	ck_assert_ptr_nonnull(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
 
 /* ------------------------------------------------------------------ transport and NPU */
 
@@ -388,273 +354,5 @@ static const struct npu_ops fake_npu_ops = {
     .soft_reset = fake_soft_reset,
     .free = fake_free,
 };
-
-/* ------------------------------------------------------------------ the world */
-
-static inline void world_watch(void *user, bool on)
-{
-	((struct world *)user)->watching = on;
-}
-
-static inline void world_arm(void *user, uint64_t ns)
-{
-	((struct world *)user)->armed_ns = ns;
-}
-
-static inline struct host_options world_options(void)
-{
-	struct host_options options = {
-	    .scheduler = &sched_fifo,
-	    .max_in_flight = 2,
-	    .default_budget_ns = NSEC_PER_SEC,
-	    .max_budget_ns = 10 * NSEC_PER_SEC,
-	    .scrub = SCRUB_RESET,
-	};
-
-	for (int i = 0; i < QUOTA_RESOURCES; i++)
-		options.session_maximum[i] = options.tenant_maximum[i] = options.daemon_maximum[i] = UINT64_MAX;
-	return options;
-}
-
-static inline void fake_init_transport(struct fake *fake, const struct vfio_ops *ops)
-{
-	fake->vfio.ops = ops;
-	fake->vfio.irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	fake->vfio.life_fd = -1;
-	fake->vfio.mappings = 0;
-	fake->npu.ops = &fake_npu_ops;
-	fake->npu.vfio = &fake->vfio;
-	fake->npu.rungs = 0x7;
-	fake->npu.identity = (struct npu_identity){
-	    .generation = NPU_GEN_V3, .clusters = 1, .cores = 3, .tecs = 4, .gm_bytes = 4u << 20, .name = "FAKE"};
-	fake->idle = 1;
-	fake->closed = false;
-	memset(fake->maps, 0, sizeof(fake->maps));
-}
-
-/* The same device again, as a source of the daemon. */
-static inline int fake_open(void *user, struct vfio_device **vfio, struct npu_device **npu, char *why, size_t why_bytes)
-{
-	struct fake *fake = user;
-
-	fake_note(fake, 'O');
-	ck_assert(fake->closed);
-	if (fake->failing & FAKE_OPEN || fake->gone) {
-		(void)snprintf(why, why_bytes, "it is not there");
-		return -ENOENT;
-	}
-	fake_init_transport(fake, fake->vfio.ops);
-	fake->opens++;
-	*vfio = &fake->vfio;
-	*npu = &fake->npu;
-	return 0;
-}
-
-static inline void world_open_on(struct world *world, const struct host_options *options, const struct vfio_ops *ops)
-{
-	static const struct device_hooks hooks = {world_watch, world_arm, NULL};
-	struct fake *fake = calloc(1, sizeof(*fake));
-
-	memset(world, 0, sizeof(*world));
-	ck_assert_ptr_nonnull(fake);
-	world->fds_before = count_open_fds();
-	log_setup((enum log_level)0, LOG_FORMAT_KV);
-	fake_now = (nsec_t){NSEC_PER_SEC};
-	clock_set_source(fake_clock);
-	fake_init_transport(fake, ops);
-	world->fake = fake;
-	ck_assert_int_eq(host_new(options, 1, &world->host), 0);
-	ck_assert_int_eq(device_new("fake0", &fake->vfio, &fake->npu, false, &world->device), 0);
-	ck_assert_int_eq(host_add_device(world->host, world->device), 0);
-	device_set_hooks(world->device, &hooks, world);
-}
-
-static inline void world_open_with(struct world *world, const struct host_options *options)
-{
-	world_open_on(world, options, &fake_vfio_ops);
-}
-
-/* From now on the device can be opened again. */
-static inline void world_has_source(struct world *world)
-{
-	const struct device_source source = {fake_open, world->fake};
-
-	device_set_source(world->device, &source);
-}
-
-static inline void world_open(struct world *world)
-{
-	struct host_options options = world_options();
-
-	world_open_with(world, &options);
-}
-
-/* All that the worker has to do. */
-static inline void world_work(struct world *world)
-{
-	while (worker_step(world->device->worker))
-		;
-}
-
-/* Nothing is left over, whatever the test did. */
-static inline void world_close(struct world *world)
-{
-	list_each (node, next, &world->host->sessions)
-		session_close(list_entry(node, struct session, link));
-	world_work(world);
-	ck_assert_uint_eq(world->host->session_count, 0);
-	ck_assert(list_empty(&world->host->tenants));
-	ck_assert(quota_is_clear(&world->host->quota));
-	ck_assert_uint_eq(world->host->counters.submissions, 0);
-	ck_assert_uint_eq(world->device->in_flight_count, 0);
-	ck_assert_uint_eq(world->device->mapping_count, 0);
-	if (!world->device->closed) {
-		/* A scrubber with a table of its own keeps that. */
-		ck_assert_uint_eq(world->fake->vfio.mappings, world->device->tables && world->device->scrubber ? 2 : 0);
-		ck_assert_ptr_null(world->fake->attached);
-	}
-	device_free(world->device);
-	ck_assert(world->fake->closed);
-	ck_assert_ptr_null(world->fake->live_tables);
-	host_free(world->host);
-	free(world->fake);
-	ck_assert_uint_eq(count_open_fds(), world->fds_before);
-	clock_set_source(NULL);
-}
-
-static inline void world_events_ready(void *user)
-{
-	((struct world *)user)->notified++;
-}
-
-static inline struct session *world_session_of(struct world *world, uid_t uid)
-{
-	static const struct session_hooks hooks = {world_events_ready};
-	struct session_identity identity = {uid, uid, 1, RIGHTS_NONE};
-	struct session *session;
-
-	ck_assert_int_eq(session_open(world->host, &identity, &hooks, world, &session, NULL), 0);
-	return session;
-}
-
-static inline struct session *world_session(struct world *world)
-{
-	return world_session_of(world, 1000);
-}
-
-/* A memory file as the client library makes it. */
-static inline int make_memory(uint64_t bytes, unsigned seals)
-{
-	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(posix_fallocate(fd, 0, (off_t)bytes), 0);
-	if (seals)
-		ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, (int)seals), 0);
-	return fd;
-}
-
-static inline struct buffer *make_buffer(struct session *session, uint64_t bytes, bool read_only)
-{
-	struct buffer_request request = {.bytes = bytes, .read_only = read_only};
-	struct buffer *buffer;
-	struct fail fail;
-
-	int error = buffer_import(session, make_memory(bytes, F_SEAL_SHRINK), &request, &buffer, &fail);
-	ck_assert_msg(error == 0, "%s", error ? fail.text : "");
-	return buffer;
-}
-
-static inline struct job_group simple_group(const struct buffer *buffer)
-{
-	return (struct job_group){.text = {true, buffer->handle, 0}, .parameters = {true, buffer->handle, 1024}};
-}
-
-static inline struct job *make_job_of(struct session *session, const struct buffer *buffer, uint32_t groups, bool print)
-{
-	struct job_v3 description = {.group_count = groups, .bss_count = 1};
-	struct job_group group = simple_group(buffer);
-	struct job *job;
-
-	group.print = print;
-	ck_assert_int_eq(job_begin_v3(session, &description, &job, NULL), 0);
-	for (uint32_t i = 0; i < groups; i++)
-		ck_assert_int_eq(job_add_group(job, &group, NULL), 0);
-	ck_assert_int_eq(job_commit(job, NULL), 0);
-	return job;
-}
-
-static inline struct job *make_job(struct session *session)
-{
-	return make_job_of(session, make_buffer(session, 8192, false), 1, false);
-}
-
-static inline uint64_t submit(struct session *session, const struct job *job)
-{
-	uint64_t submission;
-	struct fail fail;
-	int error = session_submit(session, job->handle, 7, 0, &submission, &fail);
-
-	ck_assert_msg(error == 0, "%s", error ? fail.text : "");
-	return submission;
-}
-
-/* Submit, and let the worker do what that takes: afterwards it is on the device unless something is in its way. */
-static inline uint64_t run(struct world *world, struct session *session, const struct job *job)
-{
-	uint64_t submission = submit(session, job);
-
-	world_work(world);
-	return submission;
-}
-
-static inline void report(struct world *world, int kind, uint32_t pointer, uint32_t flags)
-{
-	struct npu_event event = {.tcb_pointer = pointer, .status = 0x201, .signal_flags = flags, .ticks = 42};
-
-	event.kind = (__typeof__(event.kind))kind;
-	ck_assert_uint_lt(world->fake->event_count, FAKE_EVENTS);
-	world->fake->events[world->fake->event_count++] = event;
-}
-
-static inline void complete(struct world *world, const struct job *job)
-{
-	report(world, NPU_EVENT_DONE, job_last_tcb(job).v, 0);
-	world->fake->idle = 1;
-	device_irq(world->device);
-	world_work(world);
-}
-
-/* Takes the next completion out of the session; fails if there is none. */
-static inline struct submission_result next_result(struct session *session, uint64_t *submission)
-{
-	struct session_event event;
-
-	session_peek_event(session, &event);
-	while (event.kind == EVENT_DEVICE) {
-		session_pop_event(session, &event);
-		session_peek_event(session, &event);
-	}
-	ck_assert_int_eq(event.kind, EVENT_DONE);
-	struct submission_result result = event.submission->result;
-	if (submission)
-		*submission = submission_id(event.submission);
-	session_pop_event(session, &event);
-	return result;
-}
-
-static inline void expect(struct session *session, uint64_t submission, enum outcome outcome)
-{
-	uint64_t which;
-	struct submission_result result = next_result(session, &which);
-
-	ck_assert_uint_eq(which, submission);
-	ck_assert_int_eq(result.outcome, outcome);
-}
-
-static inline bool has_result(struct session *session)
-{
-	return !list_empty(&session->final);
-}
 
 #endif

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 static bool holes_are_denied; /* as hugetlbfs denies them */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Promises about a device that leaves, returns, or is opened again to recover. */
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 /* The timer fires: time goes on by what was asked for. */
 static void tick(struct world *world)

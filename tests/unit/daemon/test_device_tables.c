@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Promises about a device that keeps a page table per session: who is attached when, and what a switch costs. */
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 static void open_tables(struct world *world, enum scrub_mode scrub)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building jobs: every reference is checked once, nothing is left behind by a job that fails. */
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 struct setup {
 	struct world world;

@@ -2,7 +2,7 @@
 /* The operators' picture: complete, in order, without doubles, whatever comes and goes; and only a picture. */
 #include "daemon/core/maps.h"
 #include "daemon/util/alloc_count.h"
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 #define START ((struct maps_cursor){0, 0})
 #define MANY 4096u

@@ -19,7 +19,11 @@ START_TEST(items_run_in_order_of_arrival_per_device)
 	/* attached or not, the first comes first */
 	ck_assert_ptr_eq(sched_fifo.pick_next(sched, 0, 2, 0), &items[0]);
 	ck_assert_ptr_eq(sched_fifo.pick_next(sched, 0, 2, 0), &items[0]);
+	ck_assert_ptr_eq(sched_fifo.pick_of(sched, 0, 2, 0), &items[1]);
+	ck_assert_ptr_null(sched_fifo.pick_of(sched, 1, 2, 0));
+	ck_assert_ptr_null(sched_fifo.pick_of(sched, 7, 1, 0));
 	sched_fifo.dispatched(sched, &items[0], 0);
+	ck_assert_ptr_eq(sched_fifo.pick_of(sched, 0, 1, 0), &items[3]);
 	ck_assert_ptr_eq(sched_fifo.pick_next(sched, 0, 1, 0), &items[1]);
 	ck_assert_ptr_eq(sched_fifo.pick_next(sched, 1, 0, 0), &items[2]);
 	/* what comes back from a recovery keeps its place */

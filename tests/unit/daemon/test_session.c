@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Promises to sessions: cancel and death in every state, the watchdog's ladder, exactly one outcome for everything. */
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 static void pass_time(struct world *world, uint64_t ns)
 {

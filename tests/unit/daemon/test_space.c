@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses of a session: slots, the arena inside its window, handles. */
 #include "daemon/util/handles.h"
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 START_TEST(sessions_get_different_slots_while_there_are_any)
 {

@@ -12,7 +12,7 @@
 
 #include "daemon/wire/server.h"
 #include "npud.pb-c.h"
-#include "tests/unit/daemon/fake_device.h"
+#include "tests/unit/daemon/world.h"
 
 struct bench {
 	struct world world;
