@@ -64,7 +64,7 @@ keys_of()
 	grep -oE 'X\([A-Z_]+, "[a-z_]+"\)' daemon/policy/rights.h | grep -oE '"[a-z_]+"' | tr -d '"'
 	echo devices
 }
-choices_of() { tr '\n' ' ' <daemon/config.c | grep -oE 'static const struct choice [^;]*;' | grep -oE '\{"[a-z-]+", ' | grep -oE '[a-z-]+' | sort -u; }
+choices_of() { tr '\n' ' ' <daemon/config.c | grep -oE 'static const struct config_choice [^;]*;' | grep -oE '\{"[a-z-]+", ' | grep -oE '[a-z-]+' | sort -u; }
 keys_in() { sed -n 's/^\.It Va //p; s/^\.Ss //p' "$man/npud.json.5" | tr -d ' ' | tr ',' '\n'; }
 compare 'npud.json(5) has exactly the keys that the daemon reads' <(keys_of | grep -vxFf <(choices_of) | sort -u) <(keys_in | sort -u)
 check 'the keys were read' test "$(keys_of | wc -l)" -gt 20
