@@ -1,56 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of the kernel transport: what a device reaches after map, unmap and attach, and what is never left over. */
-#include "tests/unit/daemon/fake_kernel.h"
-
-#define RW (VFIO_READ | VFIO_WRITE)
-#define KIBI (1ull << 10)
-#define MEBI (1ull << 20)
-#define GIBI (1ull << 30)
-
-/* The three ways into a page table. */
-enum way { BY_FILE, BY_ADDRESS, TYPE1, WAYS };
-
-static struct vfio_device *open_way(int way)
-{
-	fake_start(true);
-	fake.map_file = way == BY_FILE;
-	return fake_device_open(way == TYPE1 ? VFIO_IOMMU_TYPE1 : VFIO_IOMMU_IOMMUFD);
-}
-
-/* An address space and the number of its table; type1 has one. */
-static struct vfio_space *space_of(struct vfio_device *device, uint32_t *table)
-{
-	struct vfio_space *space = NULL;
-
-	*table = 0;
-	if (!device->ops->space_new)
-		return NULL;
-	ck_assert_int_eq(device->ops->space_new(device, &space), 0);
-	for (*table = FAKE_TABLES - 1; !fake_iommu.tables[*table].live; (*table)--) {
-	}
-	return space;
-}
-
-static int map(struct vfio_device *device, struct vfio_space *space, int fd, uint64_t offset, uint64_t iova,
-	       uint64_t bytes, unsigned prot)
-{
-	return device->ops->map(device, space, fd, offset, (iova_t){iova}, bytes, prot);
-}
-
-static int unmap(struct vfio_device *device, struct vfio_space *space, uint64_t iova, uint64_t bytes)
-{
-	return device->ops->unmap(device, space, (iova_t){iova}, bytes);
-}
-
-static void assert_reaches(uint32_t table, uint64_t iova, int fd, uint64_t offset, unsigned prot)
-{
-	const struct fake_map *found = fake_dma(table, iova);
-
-	ck_assert_ptr_nonnull(found);
-	ck_assert_uint_eq(found->inode, fake_inode(fd));
-	ck_assert_uint_eq(found->offset + (iova - found->iova), offset);
-	ck_assert_uint_eq(found->prot, prot);
-}
+/* Memory of the kernel transport: what a device reaches after map and unmap, and what is never left over. */
+#include "tests/unit/daemon/kernel_ways.h"
 
 /* ------------------------------------------------------------------ map */
 
@@ -469,119 +419,6 @@ START_TEST(reach_in_doubt_ends_with_the_device)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ address spaces */
-
-START_TEST(an_open_device_reaches_nothing)
-{
-	struct vfio_device *device = open_way(BY_FILE);
-	uint32_t table;
-	struct vfio_space *space = space_of(device, &table);
-	int memory = fake_memfd(0x4000);
-
-	ck_assert_uint_ne(fake_iommu.attached, 0); /* to a table: an empty one */
-	ck_assert_int_eq(map(device, space, memory, 0, 0x10000, 0x2000, RW), 0);
-	ck_assert_uint_ne(fake_iommu.attached, table);
-	ck_assert_uint_eq(fake_iommu.tables[fake_iommu.attached].count, 0);
-	/* nobody maps into the empty one */
-	ck_assert_int_eq(map(device, NULL, memory, 0, 0x10000, 0x2000, RW), -EINVAL);
-	ck_assert_int_eq(unmap(device, NULL, 0x10000, 0x2000), -EINVAL);
-	close(memory);
-	vfio_close(device);
-	fake_end();
-}
-END_TEST
-
-START_TEST(attach_replaces_and_never_detaches)
-{
-	struct vfio_device *device = open_way(BY_FILE);
-	const struct vfio_ops *ops = device->ops;
-	uint32_t a_table, b_table, nothing = fake_iommu.attached;
-	struct vfio_space *a = space_of(device, &a_table), *b = space_of(device, &b_table);
-	int memory = fake_memfd(0x4000);
-
-	/* the same address in both means different memory */
-	ck_assert_int_eq(map(device, a, memory, 0, 0x10000, 0x1000, RW), 0);
-	ck_assert_int_eq(map(device, b, memory, 0x1000, 0x10000, 0x1000, RW), 0);
-	ck_assert_int_eq(ops->attach(device, a), 0);
-	assert_reaches(fake_iommu.attached, 0x10000, memory, 0, FAKE_READ | FAKE_WRITE);
-	ck_assert_int_eq(ops->attach(device, b), 0);
-	assert_reaches(fake_iommu.attached, 0x10000, memory, 0x1000, FAKE_READ | FAKE_WRITE);
-	ck_assert_int_eq(ops->attach(device, NULL), 0);
-	ck_assert_uint_eq(fake_iommu.attached, nothing);
-	ck_assert_ptr_null(fake_dma(fake_iommu.attached, 0x10000));
-	ck_assert_uint_eq(fake_iommu.detaches, 0);
-	/* maps may come and go while it is attached */
-	ck_assert_int_eq(ops->attach(device, a), 0);
-	ck_assert_int_eq(map(device, a, memory, 0, 0x20000, 0x1000, RW), 0);
-	assert_reaches(a_table, 0x20000, memory, 0, FAKE_READ | FAKE_WRITE);
-	ck_assert_int_eq(unmap(device, a, 0x10000, 0x1000), 0);
-	ck_assert_uint_eq(device->mappings, 2);
-	close(memory);
-	vfio_close(device);
-	fake_end();
-}
-END_TEST
-
-START_TEST(a_failed_attach_changes_nothing)
-{
-	struct vfio_device *device = open_way(BY_FILE);
-	uint32_t a_table, b_table;
-	struct vfio_space *a = space_of(device, &a_table), *b = space_of(device, &b_table);
-
-	ck_assert_int_eq(device->ops->attach(device, a), 0);
-	fake.fail_at = fake.calls + 1;
-	ck_assert_int_eq(device->ops->attach(device, b), -EIO);
-	ck_assert_uint_eq(fake_iommu.attached, a_table);
-	ck_assert_int_eq(device->ops->space_free(device, a), -EBUSY);
-	ck_assert_int_eq(device->ops->space_free(device, b), 0);
-	vfio_close(device);
-	fake_end();
-}
-END_TEST
-
-START_TEST(an_attached_space_is_not_freed_and_another_goes_with_its_maps)
-{
-	struct vfio_device *device = open_way(_i);
-	uint32_t table;
-	struct vfio_space *space = space_of(device, &table);
-	int memory = fake_memfd(64 * MEBI);
-
-	ck_assert_int_eq(map(device, space, memory, 0, 0, 64 * MEBI, RW), 0);
-	ck_assert_int_eq(map(device, space, memory, 0, 0x10000000, 0x1000, RW), 0);
-	ck_assert_int_eq(device->ops->attach(device, space), 0);
-	unsigned touches = fake.touches;
-	ck_assert_int_eq(device->ops->space_free(device, space), -EBUSY);
-	ck_assert_uint_eq(fake.touches, touches);
-	ck_assert_uint_eq(device->mappings, 2);
-	ck_assert_int_eq(device->ops->attach(device, NULL), 0);
-	ck_assert_int_eq(device->ops->space_free(device, space), 0);
-	ck_assert_uint_eq(device->mappings, 0);
-	ck_assert_uint_eq(fake_iommu.pinned, 0);
-	ck_assert(!fake_iommu.tables[table].live);
-	close(memory);
-	vfio_close(device);
-	fake_end();
-}
-END_TEST
-
-START_TEST(a_space_keeps_the_ranges_that_were_promised)
-{
-	struct vfio_device *device = open_way(BY_FILE);
-	uint32_t table;
-	struct vfio_space *space = space_of(device, &table);
-
-	ck_assert_uint_eq(fake_iommu.tables[table].allowed, 2);
-	ck_assert_int_eq(device->ops->space_free(device, space), 0);
-	/* a kernel that does not promise is good enough: the second call of space_new */
-	fake.fail_at = fake.calls + 2;
-	space = space_of(device, &table);
-	ck_assert_uint_eq(fake_iommu.tables[table].allowed, 0);
-	ck_assert_int_eq(device->ops->attach(device, space), 0);
-	vfio_close(device);
-	fake_end();
-}
-END_TEST
-
 static Suite *suite(void)
 {
 	Suite *s = suite_create("kernel_map");
@@ -604,11 +441,6 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, a_failed_map_says_what_to_change, 0, WAYS);
 	tcase_add_loop_test(tc, only_exact_mappings_are_unmapped, 0, WAYS);
 	tcase_add_loop_test(tc, reach_in_doubt_ends_with_the_device, 0, WAYS);
-	tcase_add_test(tc, an_open_device_reaches_nothing);
-	tcase_add_test(tc, attach_replaces_and_never_detaches);
-	tcase_add_test(tc, a_failed_attach_changes_nothing);
-	tcase_add_loop_test(tc, an_attached_space_is_not_freed_and_another_goes_with_its_maps, BY_FILE, TYPE1);
-	tcase_add_test(tc, a_space_keeps_the_ranges_that_were_promised);
 	suite_add_tcase(s, tc);
 	return s;
 }
