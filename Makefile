@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # npud: one file builds everything. `make help` lists the targets.
 #
-# V=release|asan|tsan|cov|fuzz selects the variant, CC=gcc|clang the compiler; objects live in build/$(V)-$(CC).
+# V=release|asan|tsan|cov|warn|fuzz selects the variant, CC=gcc|clang the compiler; objects live in build/$(V)-$(CC).
 
 V ?= release
 ifeq ($(origin CC),default)
@@ -23,6 +23,7 @@ CFLAGS_release := -O2 -g
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS_cov := -O0 -g --coverage
+CFLAGS_warn := -O0
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(G) -Ilibclient/include
 CFLAGS += -std=gnu17 -fPIC -fvisibility=hidden -MMD -MP $(WARN) $(CFLAGS_$(V))
@@ -357,6 +358,11 @@ lint:
 ## make docs-check    protocol manual, manual pages and hardware pages agree with the code
 docs-check:
 	tests/run.sh docs $(sort $(wildcard tests/docs/test_*.sh))
+
+# Each C file by itself, for warnings.
+.PHONY: objects
+objects: $(call obj,$(wildcard daemon/*.c daemon/*/*.c libclient/*.c emulator/*.c emulator/*/*.c tools/*.c \
+	docs/examples/*/*.c tests/*/*.c tests/*/*/*.c))
 
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs

@@ -164,8 +164,11 @@ start=$SECONDS
 n=0 next=1
 
 report() { # N
+	local closing
 	cat "$work/$1.log"
-	if [[ $(tail -n 1 "$work/$1.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+	# A QEMU that dies after its guest's last test is mentioned by the shell behind the closing line.
+	closing=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$work/$1.log" | tail -n 1) || true
+	if [[ $closing =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
 		passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
 	else
 		failed=$((failed + 1))
