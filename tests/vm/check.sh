@@ -20,10 +20,10 @@ matrix="stock:plain:type1:models,isolation,life,operator,wire
 	x86:plain:iommufd:models,isolation,raw,wire
 	x86:memfd:iommufd:models,forged,activation
 	x86:plain:iommufd:refused
-	x86:plain:type1:models,refused
+	x86:plain:type1:models,refused,fail
 	x86:plain:iommufd:fail,life,operator
 	x86:plain:none:raw,operator
-	x86-virtio:plain:iommufd:models,raw
+	x86-virtio:plain:iommufd:models,raw,life
 	x86-virtio:memfd:type1:models,failures
 	x86:plain:iommufd:ladder
 	x86:plain:type1:ladder,vanish
