@@ -353,12 +353,18 @@ static nsec_t deadline_of(const struct device *device, const struct submission *
 	return nsec_add(device_start_of(device, submission), submission->budget_ns);
 }
 
+/* Gone, and whether it is back has to be tried now and then. */
+static bool awaits_return(const struct device *device)
+{
+	return device->state == DEV_GONE && device->closed && !device->busy && device->source.open;
+}
+
 /* When device_tick() has something to do: 0 = never. */
 static nsec_t next_tick(const struct device *device, nsec_t now)
 {
 	const struct submission *first = device_oldest(device);
 
-	if (device->state == DEV_GONE && device->closed && !device->busy && device->source.open)
+	if (awaits_return(device))
 		return nsec_add(now, device->retry_ns);
 	if (device->state != DEV_READY || !first)
 		return (nsec_t){0};
@@ -429,7 +435,7 @@ static void find_lost_interrupt(struct device *device, nsec_t now)
 void device_tick(struct device *device)
 {
 	device->armed = (nsec_t){0};
-	if (device->state == DEV_GONE && device->closed && !device->busy && device->source.open) {
+	if (awaits_return(device)) {
 		device_retry(device);
 		return;
 	}
