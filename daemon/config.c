@@ -46,9 +46,16 @@ static const struct config_key device_keys[] = {
     CONFIG_CHOICE("iommu", struct config_device, iommu, iommus),
     CONFIG_UINT("deadline_ms", struct config_device, deadline_ms, 1, 600000),
     CONFIG_END};
+static const struct config_key remainder_keys[] = {
+    CONFIG_UINT("high", struct config_remainder, permille[SCHED_HIGH], 0, 300),
+    CONFIG_UINT("normal", struct config_remainder, permille[SCHED_NORMAL], 0, 300),
+    CONFIG_UINT("idle", struct config_remainder, permille[SCHED_IDLE], 0, 300), CONFIG_END};
 static const struct config_key scheduler_keys[] = {
     {"policy", KIND_STRING, offsetof(struct config, scheduler.policy), 1, CONFIG_NAME_BYTES, NULL, NULL, false},
     CONFIG_UINT("max_in_flight", struct config, scheduler.max_in_flight, 1, 8),
+    CONFIG_UINT("max_in_flight_us", struct config, scheduler.max_in_flight_us, 0, 10000000),
+    CONFIG_UINT("ageing_ms", struct config, scheduler.ageing_ms, 0, 3600000),
+    CONFIG_OBJECT("remainder", struct config, scheduler.remainder, remainder_keys),
     CONFIG_END};
 static const struct config_key budget_keys[] = {
     CONFIG_UINT("default_ms", struct config, budget.default_ms, 1, 86400000),
@@ -187,6 +194,11 @@ static void set_defaults(struct config *config)
 	config->log.format = LOG_FORMAT_KV;
 	memcpy(config->scheduler.policy, "fifo", sizeof("fifo"));
 	config->scheduler.max_in_flight = 2;
+	config->scheduler.max_in_flight_us = 5000;
+	config->scheduler.ageing_ms = 500;
+	config->scheduler.remainder.permille[SCHED_HIGH] = 100;
+	config->scheduler.remainder.permille[SCHED_NORMAL] = 100;
+	config->scheduler.remainder.permille[SCHED_IDLE] = 10;
 	config->budget.default_ms = 60000;
 	config->budget.max_ms = 3600000;
 	config->scrub = SCRUB_RESET;
@@ -276,7 +288,11 @@ void config_host_options(const struct config *config, struct host_options *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->scheduler = sched_by_name(config->scheduler.policy);
+	out->ageing_ns = config->scheduler.ageing_ms * NSEC_PER_MSEC;
+	for (int class = 0; class < SCHED_CLASSES; class++)
+		out->remainder[class] = (uint32_t)config->scheduler.remainder.permille[class];
 	out->max_in_flight = (uint32_t)config->scheduler.max_in_flight;
+	out->max_in_flight_ns = config->scheduler.max_in_flight_us * NSEC_PER_USEC;
 	out->default_budget_ns = config->budget.default_ms * NSEC_PER_MSEC;
 	out->max_budget_ns = config->budget.max_ms * NSEC_PER_MSEC;
 	out->scrub = (enum scrub_mode)config->scrub;

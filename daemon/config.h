@@ -27,6 +27,10 @@ struct config_limits {
 	uint64_t maximum[QUOTA_RESOURCES];
 };
 
+struct config_remainder {
+	uint64_t permille[SCHED_CLASSES];
+};
+
 struct config {
 	struct {
 		char path[CONFIG_PATH_BYTES];
@@ -42,6 +46,9 @@ struct config {
 	struct {
 		char policy[CONFIG_NAME_BYTES];
 		uint64_t max_in_flight;
+		uint64_t max_in_flight_us;
+		uint64_t ageing_ms;
+		struct config_remainder remainder;
 	} scheduler;
 	struct {
 		uint64_t default_ms;

@@ -213,6 +213,8 @@ static void measure_switch(struct device *device, nsec_t now)
 	device->switch_ns = device->switch_ns ? (device->switch_ns * 3 + cost) / 4 : cost;
 	uint64_t stay = device->switch_ns * SWITCHES_PER_TENURE;
 	device->stay_until = nsec_add(now, stay < LONGEST_STAY_NS ? stay : LONGEST_STAY_NS);
+	device->host->options.scheduler->charge(device->host->sched, &device->attached->share, device->switch_class,
+						cost, now.v);
 }
 
 static void switch_done(struct device *device)

@@ -118,6 +118,7 @@ struct device {
 
 	/* tenure */
 	nsec_t switch_began;
+	enum sched_class switch_class; /* of the work that it is for */
 	uint64_t switch_ns; /* what a switch to a session costs, smoothed */
 	nsec_t stay_until; /* while it has work, the session that is attached stays */
 	struct session *attached;

@@ -150,6 +150,7 @@ static bool feed_one(struct device *device, struct submission *submission)
 		return true;
 	}
 	if (session != device->attached) {
+		device->switch_class = submission->item.queue->class;
 		device_start_switch(device, session, &wanted);
 		return false;
 	}
@@ -181,19 +182,30 @@ static struct sched_item *pick(struct device *device)
 	struct host *host = device->host;
 	const struct sched_ops *ops = host->options.scheduler;
 	nsec_t now = clock_now();
-	uint64_t attached = device->attached ? device->attached->id : 0;
-	struct sched_item *item = ops->pick_next(host->sched, device->index, attached, now.v);
+	struct session *attached = device->attached;
+	struct sched_item *item = ops->pick_next(host->sched, device->index, attached ? attached->id : 0, now.v);
 
-	if (!item || !attached || item->session == attached || now.v >= device->stay_until.v)
+	if (!item || !attached || item->queue->session == &attached->share || now.v >= device->stay_until.v)
 		return item;
-	struct sched_item *own = ops->pick_of(host->sched, device->index, attached, now.v);
+	struct sched_item *own = ops->pick_of(host->sched, &attached->share, now.v);
 	return own ? own : item;
+}
+
+/* Only an abort takes work back from the hardware: what is ahead there is little, in number and in time. */
+static bool has_room(const struct device *device)
+{
+	const struct host_options *options = &device->host->options;
+	uint64_t ahead_ns = 0;
+
+	if (device->in_flight_count == 0)
+		return true;
+	list_each (node, next, &device->in_flight)
+		ahead_ns += list_entry(node, struct submission, link)->item.estimate_ns;
+	return device->in_flight_count < options->max_in_flight && ahead_ns < options->max_in_flight_ns;
 }
 
 void device_feed(struct device *device)
 {
-	struct host *host = device->host;
-
 	if (device->redial)
 		ring_again(device);
 	for (;;) {
@@ -224,7 +236,7 @@ void device_feed(struct device *device)
 		}
 		if (device_start_releases(device))
 			return;
-		if (device->in_flight_count >= host->options.max_in_flight)
+		if (!has_room(device))
 			return;
 		struct sched_item *item = pick(device);
 		if (!item || !feed_one(device, list_entry(item, struct submission, item)))

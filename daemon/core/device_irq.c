@@ -70,6 +70,7 @@ void device_complete_until(struct device *device, struct submission *last, const
 		}
 		device->in_flight_count--;
 		device->last_completion = now;
+		job_learn(submission->job, result.device_ns);
 		host->options.scheduler->completed(host->sched, &submission->item, result.device_ns, now.v);
 		submission_finish(submission, &result, now);
 	}

@@ -56,14 +56,10 @@ void device_forget(struct device *device)
 
 static void drop_queue(struct device *device, nsec_t now)
 {
-	struct host *host = device->host;
-
-	for (;;) {
-		struct sched_item *item = host->options.scheduler->pick_next(host->sched, device->index, 0, now.v);
-		if (!item)
-			return;
-		/* The next run of the same job takes its place: the loop ends when the waiting ones have ended too. */
-		submission_drop(list_entry(item, struct submission, item), OUT_DEVICE_GONE, device->reason, now);
+	list_each (node, next, &device->host->sessions) {
+		struct session *session = list_entry(node, struct session, link);
+		if (session->device == device)
+			session_drop(session, OUT_DEVICE_GONE, device->reason, now);
 	}
 }
 

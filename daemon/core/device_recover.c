@@ -127,6 +127,7 @@ static void put_back(struct device *device, struct submission *submission, bool 
 	} else {
 		list_remove(&submission->link);
 		device->in_flight_count--;
+		device->host->options.scheduler->remove(device->host->sched, &submission->item, now.v);
 		submission_enqueue(submission, now);
 		return;
 	}

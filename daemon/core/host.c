@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
@@ -16,7 +17,9 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	if (!host)
 		return -ENOMEM;
 	host->options = *options;
-	host->sched = options->scheduler->create(devices);
+	struct sched_params params = {.devices = devices, .ageing_ns = options->ageing_ns};
+	memcpy(params.remainder, options->remainder, sizeof(params.remainder));
+	host->sched = options->scheduler->create(&params);
 	if (!host->sched) {
 		free(host);
 		return -ENOMEM;
@@ -61,6 +64,12 @@ int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
 		return -ENOMEM;
 	tenant->uid = uid;
 	tenant->sessions = 1;
+	tenant->share.weight = SCHED_DEFAULT_WEIGHT;
+	int error = host->options.scheduler->tenant_open(host->sched, &tenant->share);
+	if (error < 0) {
+		free(tenant);
+		return error;
+	}
 	quota_init(&tenant->quota, "tenant", &host->quota, host->options.tenant_maximum);
 	list_append(&host->tenants, &tenant->link);
 	*out = tenant;
@@ -69,9 +78,9 @@ int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
 
 void host_tenant_put(struct host *host, struct tenant *tenant)
 {
-	(void)host;
 	if (--tenant->sessions)
 		return;
+	host->options.scheduler->tenant_close(host->sched, &tenant->share);
 	list_remove(&tenant->link);
 	free(tenant);
 }

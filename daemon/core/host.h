@@ -22,7 +22,10 @@ enum scrub_mode { SCRUB_RESET = 0, SCRUB_GM, SCRUB_NONE };
 
 struct host_options {
 	const struct sched_ops *scheduler;
+	uint64_t ageing_ns;
+	uint32_t remainder[SCHED_CLASSES]; /* permille */
 	uint32_t max_in_flight;
+	uint64_t max_in_flight_ns; /* of estimated device time, from the second submission on */
 	uint64_t default_budget_ns;
 	uint64_t max_budget_ns;
 	enum scrub_mode scrub;
@@ -42,6 +45,7 @@ struct tenant {
 	uid_t uid;
 	unsigned sessions;
 	struct quota quota;
+	struct sched_tenant share;
 };
 
 struct host_counters {

@@ -11,10 +11,12 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/session.h"
+#include "daemon/util/clock.h"
 
 #define TEXT_ALIGN 16u
 #define PACKET_BYTES 16u /* one instruction */
 #define DEPENDENCY_LISTED 3u
+#define UNKNOWN_NS NSEC_PER_MSEC /* what a job that never ran is expected to take */
 
 int job_find(struct session *session, uint64_t handle, struct job **out, struct fail *fail)
 {
@@ -183,6 +185,7 @@ static int job_new(struct session *session, uint64_t heap_bytes, struct job **ou
 	}
 	job->session = session;
 	job->serial = ++session->host->next_job;
+	job->estimate_ns = UNKNOWN_NS;
 	list_init(&job->waiting);
 	list_append(&session->jobs, &job->link);
 	error = charge_heap(job, heap_bytes, fail);
@@ -473,6 +476,11 @@ int job_destroy(struct job *job, struct fail *fail)
 				job->handle, job->active);
 	job_free(job);
 	return 0;
+}
+
+void job_learn(struct job *job, uint64_t device_ns)
+{
+	job->estimate_ns = (job->estimate_ns * 3 + device_ns) / 4;
 }
 
 npu_addr_t job_last_tcb(const struct job *job)

@@ -80,6 +80,7 @@ struct job {
 	uint32_t print_groups;
 	uint64_t arena_bytes; /* charged */
 	uint64_t heap_bytes; /* charged */
+	uint64_t estimate_ns; /* of the device time of a run, smoothed */
 	uint64_t epoch; /* tenure in which all its buffers are mapped */
 };
 
@@ -105,6 +106,9 @@ int job_destroy(struct job *job, struct fail *fail);
 void job_free(struct job *job);
 
 int job_find(struct session *session, uint64_t handle, struct job **out, struct fail *fail);
+
+/* A run took so long: what the next one is expected to take. */
+void job_learn(struct job *job, uint64_t device_ns);
 
 /* Addresses that a completion of this job may report. */
 npu_addr_t job_last_tcb(const struct job *job);

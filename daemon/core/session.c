@@ -39,6 +39,25 @@ static void session_init(struct session *session, struct host *host, struct tena
 	handles_init(&session->job_handles, NPUD_MAX_JOBS_PER_SESSION);
 }
 
+static void share_open(struct session *session)
+{
+	struct host *host = session->host;
+
+	session->share = (struct sched_session){
+	    .tenant = &session->tenant->share,
+	    .id = session->id,
+	    .device = session->device->index,
+	    .weight = SCHED_DEFAULT_WEIGHT,
+	};
+	host->options.scheduler->session_open(host->sched, &session->share);
+	session->queue = (struct sched_queue){
+	    .session = &session->share,
+	    .class = SCHED_NORMAL,
+	    .weight = SCHED_DEFAULT_WEIGHT,
+	};
+	host->options.scheduler->queue_open(host->sched, &session->queue);
+}
+
 static int session_enter(struct session *session, struct fail *fail)
 {
 	struct host *host = session->host;
@@ -58,6 +77,7 @@ static int session_enter(struct session *session, struct fail *fail)
 	}
 	session->id = ++host->next_session;
 	session->device->sessions++;
+	share_open(session);
 	host->slot_sessions[session->space.slot]++;
 	host->session_count++;
 	list_append(&host->sessions, &session->link);
@@ -104,7 +124,8 @@ static void reap_done(struct work *work)
 	struct session *session = list_entry(work, struct session, reap);
 	struct host *host = session->host;
 
-	host->options.scheduler->remove_session(host->sched, session->id);
+	host->options.scheduler->queue_close(host->sched, &session->queue);
+	host->options.scheduler->session_close(host->sched, &session->share);
 	host->slot_sessions[session->space.slot]--;
 	host->session_count--;
 	session->device->sessions--;
@@ -130,21 +151,27 @@ void session_settle(struct session *session)
 	worker_submit(session->device->worker, &session->reap);
 }
 
-static void drop_submissions(struct session *session)
+static void drop_all(struct session *session, enum submission_state state, enum outcome outcome, const char *reason,
+		     nsec_t now)
 {
-	nsec_t now = clock_now();
-
-	for (uint32_t i = 0; session->pool && i < NPUD_MAX_INFLIGHT_EVENTS; i++) {
-		struct submission *submission = &session->pool[i];
-		if (submission->state == SUBMISSION_RUNNING)
-			submission->cancel_wanted = true;
-		else if (submission->state == SUBMISSION_WAITING)
-			submission_drop(submission, OUT_CANCELLED, NULL, now);
-	}
-	/* After the waiting ones, so that none of them moves up. */
 	for (uint32_t i = 0; session->pool && i < NPUD_MAX_INFLIGHT_EVENTS; i++)
-		if (session->pool[i].state == SUBMISSION_QUEUED)
-			submission_drop(&session->pool[i], OUT_CANCELLED, NULL, now);
+		if (session->pool[i].state == state)
+			submission_drop(&session->pool[i], outcome, reason, now);
+}
+
+void session_drop(struct session *session, enum outcome outcome, const char *reason, nsec_t now)
+{
+	/* The waiting ones first, so that none of them moves up. */
+	drop_all(session, SUBMISSION_WAITING, outcome, reason, now);
+	drop_all(session, SUBMISSION_QUEUED, outcome, reason, now);
+}
+
+static void end_submissions(struct session *session)
+{
+	for (uint32_t i = 0; session->pool && i < NPUD_MAX_INFLIGHT_EVENTS; i++)
+		if (session->pool[i].state == SUBMISSION_RUNNING)
+			session->pool[i].cancel_wanted = true;
+	session_drop(session, OUT_CANCELLED, NULL, clock_now());
 }
 
 void session_close(struct session *session)
@@ -154,7 +181,7 @@ void session_close(struct session *session)
 	session->closing = true;
 	session->hooks = NULL;
 	list_splice(&session->free_submissions, &session->final);
-	drop_submissions(session);
+	end_submissions(session);
 	list_each (node, next, &session->jobs) {
 		struct job *job = list_entry(node, struct job, link);
 		if (job->active == 0)
@@ -213,9 +240,7 @@ static struct submission *take_submission(struct session *session)
 	submission->attempts = 0;
 	submission->cancel_wanted = false;
 	submission->item = (struct sched_item){
-	    .session = session->id,
-	    .tenant = session->identity.uid,
-	    .device = session->device->index,
+	    .queue = &session->queue,
 	    .arrival = ++session->host->next_arrival,
 	};
 	return submission;
@@ -233,6 +258,7 @@ int session_submit(struct session *session, uint64_t job_handle, uint64_t cookie
 		return error;
 	struct submission *submission = take_submission(session);
 	submission->job = job;
+	submission->item.estimate_ns = job->estimate_ns;
 	submission->job_handle = job_handle;
 	submission->cookie = cookie;
 	submission->budget_ns = budget_ns ? budget_ns : session->host->options.default_budget_ns;

@@ -53,6 +53,8 @@ struct session {
 	uint64_t id;
 	struct tenant *tenant;
 	struct quota quota;
+	struct sched_session share;
+	struct sched_queue queue; /* of whatever names no other */
 	struct device *device;
 	struct session_identity identity;
 	const struct session_hooks *hooks; /* NULL once the client is gone */
@@ -88,6 +90,9 @@ int session_open(struct host *host, const struct session_identity *identity, con
 void session_close(struct session *session);
 /* Frees a closing session of which nothing is left. Call after anything of it ended. */
 void session_settle(struct session *session);
+
+/* Everything of it that is not on the device ends. */
+void session_drop(struct session *session, enum outcome outcome, const char *reason, nsec_t now);
 
 int session_submit(struct session *session, uint64_t job, uint64_t cookie, uint64_t budget_ns, uint64_t *submission,
 		   struct fail *fail);

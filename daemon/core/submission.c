@@ -82,6 +82,6 @@ void submission_drop(struct submission *submission, enum outcome outcome, const 
 	    .queued_ns = nsec_since(now, submission->submitted),
 	};
 
-	host->options.scheduler->remove(host->sched, &submission->item);
+	host->options.scheduler->remove(host->sched, &submission->item, now.v);
 	submission_finish(submission, &result, now);
 }

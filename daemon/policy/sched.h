@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The scheduler's interface: who runs next on which device. Pure: time and events come as arguments, decisions go back;
- * no I/O, no clock, no allocation after create(). An item is one runnable submission (at most one per job).
+ * no I/O, no clock; only create() and tenant_open() allocate. The tree that shares a device's time is tenant → session →
+ * queue, once per class. An item is one submission that may run now; what it waits for is the caller's affair.
  */
 #ifndef NPUD_POLICY_SCHED_H
 #define NPUD_POLICY_SCHED_H
@@ -10,43 +11,140 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Lives inside the submission. The caller fills the middle part before enqueue(); the scheduler owns the rest. */
-struct sched_item {
-	uint64_t session;
-	uint64_t tenant;
-	uint32_t device;
-	uint64_t arrival; /* order of acceptance: unique, growing */
-	uint64_t estimate_ns;
+/* In the order in which they are served; each below another is guaranteed its remainder. */
+enum sched_class { SCHED_REALTIME = 0, SCHED_HIGH, SCHED_NORMAL, SCHED_IDLE, SCHED_CLASSES };
 
-	struct sched_item *prev;
-	struct sched_item *next;
-	bool queued;
+#define SCHED_MAX_WEIGHT 1000u
+#define SCHED_DEFAULT_WEIGHT 100u
+#define SCHED_WHOLE 1000u /* permille */
+
+struct sched_params {
+	uint32_t devices;
+	/* No tenant with work waits longer for its class than so, however small its weight. 0: as long as it takes. */
+	uint64_t ageing_ns;
+	/* Of the device time while it has work, at least, in permille. Of SCHED_REALTIME: ignored. */
+	uint32_t remainder[SCHED_CLASSES];
+};
+
+/* A place in the tree; the scheduler's own. */
+struct sched_node {
+	struct sched_node *child, *prev, *next; /* heap by start tag */
+	struct sched_node *older, *newer; /* by the time since which it waits */
+	struct sched_node *parent;
+	uint64_t start; /* tag: virtual time */
+	uint64_t since_ns;
+	uint32_t weight;
+	uint32_t waiting; /* items below */
+	uint32_t running; /* items below that are on the device */
+	bool in_heap;
+};
+
+/* Inside the caller's objects; the fields before `own` are set before _open(), and by the calls below afterwards. */
+struct sched_tenant {
+	uint32_t weight; /* 1..SCHED_MAX_WEIGHT */
+	uint32_t time_permille; /* of a device's time at most; 0 or SCHED_WHOLE: no limit */
+	struct {
+		struct sched_node *nodes; /* device × class */
+	} own;
+};
+
+struct sched_session {
+	struct sched_tenant *tenant;
+	uint64_t id;
+	uint32_t device;
+	uint32_t weight;
+	struct {
+		struct sched_node nodes[SCHED_CLASSES];
+	} own;
+};
+
+struct sched_item;
+
+struct sched_queue {
+	struct sched_session *session;
+	enum sched_class class;
+	uint32_t weight;
+	struct {
+		struct sched_node node;
+		struct sched_item *first, *last; /* by arrival */
+	} own;
+};
+
+/* Lives inside the submission. */
+struct sched_item {
+	struct sched_queue *queue;
+	uint64_t arrival; /* order of acceptance: unique, growing. Inside a queue items start in this order */
+	uint64_t estimate_ns; /* of its device time; charged when it is dispatched, corrected when it ends */
+	uint64_t deadline_ns; /* it has to end by then, on the caller's clock; 0: none */
+	struct {
+		struct sched_item *prev, *next;
+		enum { SCHED_ITEM_AWAY = 0, SCHED_ITEM_QUEUED, SCHED_ITEM_RUNNING } state;
+		uint64_t charged_ns;
+	} own;
+};
+
+/* Why an item is where it is, for whoever asks. */
+struct sched_why {
+	uint32_t position; /* items that would be picked before it if nothing else came: at least so many */
+	uint32_t ahead[SCHED_CLASSES]; /* of them, by class */
+	uint32_t ahead_of_tenant; /* of them, of its own tenant */
+	uint64_t ahead_ns; /* what they are estimated to take */
+	bool throttled; /* its tenant has used up its time */
+	uint64_t throttled_ns; /* for so long */
 };
 
 struct sched;
 
 struct sched_ops {
 	const char *name; /* as the configuration has it */
-	struct sched *(*create)(uint32_t devices);
+	struct sched *(*create)(const struct sched_params *params);
 	void (*destroy)(struct sched *sched);
-	/* The item may run from now on. Also for an item that a recovery put back: it keeps its arrival. */
+
+	/* -ENOMEM */
+	int (*tenant_open)(struct sched *sched, struct sched_tenant *tenant);
+	/* Its sessions were closed before. */
+	void (*tenant_close)(struct sched *sched, struct sched_tenant *tenant);
+	void (*session_open)(struct sched *sched, struct sched_session *session);
+	/* Its queues were closed before. */
+	void (*session_close)(struct sched *sched, struct sched_session *session);
+	/* To another device: nothing of it is queued or running. */
+	void (*session_move)(struct sched *sched, struct sched_session *session, uint32_t device);
+	void (*queue_open)(struct sched *sched, struct sched_queue *queue);
+	/* Nothing of it is queued or running. */
+	void (*queue_close)(struct sched *sched, struct sched_queue *queue);
+	/* From the next pick on. Nothing that waits is lost or changes its order inside the queue. */
+	void (*queue_change)(struct sched *sched, struct sched_queue *queue, enum sched_class class, uint32_t weight,
+			     uint64_t now_ns);
+
+	/* The item may run from now on: a new one, or one that a recovery put back from the device uncharged. */
 	void (*enqueue)(struct sched *sched, struct sched_item *item, uint64_t now_ns);
 	/*
 	 * What the device should run next, NULL for nothing; the item stays queued. `attached` is the session that
 	 * holds the device (0: none): picking another one makes the caller change the tenure.
 	 */
 	struct sched_item *(*pick_next)(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns);
-	/* The next one of this session, NULL if it has none: for a caller that does not want to change the tenure yet.
+	/*
+	 * The next one of this session, NULL if it has none that is of the class of pick_next() or a better one: for a
+	 * caller that does not want to change the tenure yet.
 	 */
-	struct sched_item *(*pick_of)(struct sched *sched, uint32_t device, uint64_t session, uint64_t now_ns);
-	/* The picked item went to the device: it leaves the queue. */
+	struct sched_item *(*pick_of)(struct sched *sched, struct sched_session *session, uint64_t now_ns);
+	/* An item that waits and can no longer meet its deadline, NULL if there is none. The caller removes it. */
+	struct sched_item *(*pick_late)(struct sched *sched, uint32_t device, uint64_t now_ns);
+	/*
+	 * When pick_next() or pick_late() may answer differently though nothing was called in between; UINT64_MAX:
+	 * never.
+	 */
+	uint64_t (*next_change)(struct sched *sched, uint32_t device, uint64_t now_ns);
+	/* The picked item went to the device: it leaves the queue and is charged its estimate. */
 	void (*dispatched)(struct sched *sched, struct sched_item *item, uint64_t now_ns);
 	/* It ended, after so much device time. */
 	void (*completed)(struct sched *sched, struct sched_item *item, uint64_t device_ns, uint64_t now_ns);
-	/* Leaves the queue without running; no effect if it is not queued. */
-	void (*remove)(struct sched *sched, struct sched_item *item);
-	/* The session ended: forget what is kept about it. Its items were removed before. */
-	void (*remove_session)(struct sched *sched, uint64_t session);
+	/* Leaves the queue without running, or the device without having run; no effect if it is neither. */
+	void (*remove)(struct sched *sched, struct sched_item *item, uint64_t now_ns);
+	/* Device time that the session caused beside its items: a change of tenure. */
+	void (*charge)(struct sched *sched, struct sched_session *session, enum sched_class class, uint64_t device_ns,
+		       uint64_t now_ns);
+	void (*explain)(struct sched *sched, const struct sched_item *item, uint64_t now_ns, struct sched_why *why);
 };
 
 extern const struct sched_ops sched_fifo;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* First come, first served, one queue per device. Keeps no accounts. */
+/* First come, first served, one queue per device. Keeps no accounts: the baseline that others are compared with. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,16 +10,16 @@ struct sched {
 	struct sched_item queue[]; /* heads of circular lists */
 };
 
-static struct sched *fifo_create(uint32_t devices)
+static struct sched *fifo_create(const struct sched_params *params)
 {
-	struct sched *sched = calloc(1, sizeof(*sched) + devices * sizeof(sched->queue[0]));
+	struct sched *sched = calloc(1, sizeof(*sched) + params->devices * sizeof(sched->queue[0]));
 
 	if (!sched)
 		return NULL;
-	sched->devices = devices;
-	for (uint32_t i = 0; i < devices; i++) {
-		sched->queue[i].prev = &sched->queue[i];
-		sched->queue[i].next = &sched->queue[i];
+	sched->devices = params->devices;
+	for (uint32_t i = 0; i < params->devices; i++) {
+		sched->queue[i].own.prev = &sched->queue[i];
+		sched->queue[i].own.next = &sched->queue[i];
 	}
 	return sched;
 }
@@ -29,22 +29,64 @@ static void fifo_destroy(struct sched *sched)
 	free(sched);
 }
 
+static int fifo_tenant_open(struct sched *sched, struct sched_tenant *tenant)
+{
+	(void)sched;
+	(void)tenant;
+	return 0;
+}
+
+static void fifo_tenant_close(struct sched *sched, struct sched_tenant *tenant)
+{
+	(void)sched;
+	(void)tenant;
+}
+
+static void fifo_session(struct sched *sched, struct sched_session *session)
+{
+	(void)sched;
+	(void)session;
+}
+
+static void fifo_session_move(struct sched *sched, struct sched_session *session, uint32_t device)
+{
+	(void)sched;
+	session->device = device;
+}
+
+static void fifo_queue(struct sched *sched, struct sched_queue *queue)
+{
+	(void)sched;
+	(void)queue;
+}
+
+static void fifo_queue_change(struct sched *sched, struct sched_queue *queue, enum sched_class class, uint32_t weight,
+			      uint64_t now_ns)
+{
+	(void)sched;
+	(void)now_ns;
+	queue->class = class;
+	queue->weight = weight;
+}
+
 static void fifo_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 {
+	uint32_t device = item->queue->session->device;
+
 	(void)now_ns;
-	if (item->queued || item->device >= sched->devices)
+	if (item->own.state == SCHED_ITEM_QUEUED || device >= sched->devices)
 		return;
-	struct sched_item *head = &sched->queue[item->device];
-	struct sched_item *after = head->prev;
+	struct sched_item *head = &sched->queue[device];
+	struct sched_item *after = head->own.prev;
 
 	/* Nearly always the end; an older item comes back when a recovery re-queues it or its job became free. */
 	while (after != head && after->arrival > item->arrival)
-		after = after->prev;
-	item->prev = after;
-	item->next = after->next;
-	after->next->prev = item;
-	after->next = item;
-	item->queued = true;
+		after = after->own.prev;
+	item->own.prev = after;
+	item->own.next = after->own.next;
+	after->own.next->own.prev = item;
+	after->own.next = item;
+	item->own.state = SCHED_ITEM_QUEUED;
 }
 
 static struct sched_item *fifo_pick_next(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns)
@@ -54,67 +96,126 @@ static struct sched_item *fifo_pick_next(struct sched *sched, uint32_t device, u
 	if (device >= sched->devices)
 		return NULL;
 	struct sched_item *head = &sched->queue[device];
-	return head->next == head ? NULL : head->next;
+	return head->own.next == head ? NULL : head->own.next;
 }
 
-static struct sched_item *fifo_pick_of(struct sched *sched, uint32_t device, uint64_t session, uint64_t now_ns)
+static struct sched_item *fifo_pick_of(struct sched *sched, struct sched_session *session, uint64_t now_ns)
 {
 	(void)now_ns;
-	if (device >= sched->devices)
+	if (session->device >= sched->devices)
 		return NULL;
-	struct sched_item *head = &sched->queue[device];
-	for (struct sched_item *item = head->next; item != head; item = item->next)
-		if (item->session == session)
+	struct sched_item *head = &sched->queue[session->device];
+	for (struct sched_item *item = head->own.next; item != head; item = item->own.next)
+		if (item->queue->session == session)
 			return item;
 	return NULL;
 }
 
-static void fifo_remove(struct sched *sched, struct sched_item *item)
+static struct sched_item *fifo_pick_late(struct sched *sched, uint32_t device, uint64_t now_ns)
+{
+	if (device >= sched->devices)
+		return NULL;
+	struct sched_item *head = &sched->queue[device];
+	for (struct sched_item *item = head->own.next; item != head; item = item->own.next)
+		if (item->deadline_ns && now_ns + item->estimate_ns > item->deadline_ns)
+			return item;
+	return NULL;
+}
+
+static uint64_t fifo_next_change(struct sched *sched, uint32_t device, uint64_t now_ns)
+{
+	uint64_t next = UINT64_MAX;
+
+	if (device >= sched->devices)
+		return next;
+	struct sched_item *head = &sched->queue[device];
+	for (struct sched_item *item = head->own.next; item != head; item = item->own.next) {
+		if (!item->deadline_ns)
+			continue;
+		uint64_t late = item->deadline_ns - item->estimate_ns + 1;
+		if (item->deadline_ns < item->estimate_ns || late < now_ns)
+			late = now_ns;
+		next = late < next ? late : next;
+	}
+	return next;
+}
+
+static void unlink_item(struct sched_item *item)
+{
+	item->own.prev->own.next = item->own.next;
+	item->own.next->own.prev = item->own.prev;
+	item->own.prev = NULL;
+	item->own.next = NULL;
+}
+
+static void fifo_remove(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 {
 	(void)sched;
-	if (!item->queued)
-		return;
-	item->prev->next = item->next;
-	item->next->prev = item->prev;
-	item->prev = NULL;
-	item->next = NULL;
-	item->queued = false;
+	(void)now_ns;
+	if (item->own.state == SCHED_ITEM_QUEUED)
+		unlink_item(item);
+	item->own.state = SCHED_ITEM_AWAY;
 }
 
 static void fifo_dispatched(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 {
-	(void)now_ns;
-	fifo_remove(sched, item);
+	fifo_remove(sched, item, now_ns);
+	item->own.state = SCHED_ITEM_RUNNING;
 }
 
 static void fifo_completed(struct sched *sched, struct sched_item *item, uint64_t device_ns, uint64_t now_ns)
 {
+	(void)device_ns;
+	fifo_remove(sched, item, now_ns);
+}
+
+static void fifo_charge(struct sched *sched, struct sched_session *session, enum sched_class class, uint64_t device_ns,
+			uint64_t now_ns)
+{
 	(void)sched;
-	(void)item;
+	(void)session;
+	(void)class;
 	(void)device_ns;
 	(void)now_ns;
 }
 
-static void fifo_remove_session(struct sched *sched, uint64_t session)
+static void fifo_explain(struct sched *sched, const struct sched_item *item, uint64_t now_ns, struct sched_why *why)
 {
-	(void)sched;
-	(void)session;
+	const struct sched_session *session = item->queue->session;
+
+	(void)now_ns;
+	memset(why, 0, sizeof(*why));
+	if (item->own.state != SCHED_ITEM_QUEUED)
+		return;
+	const struct sched_item *head = &sched->queue[session->device];
+	for (const struct sched_item *other = head->own.next; other != item; other = other->own.next) {
+		why->position++;
+		why->ahead[other->queue->class]++;
+		why->ahead_of_tenant += other->queue->session->tenant == session->tenant;
+		why->ahead_ns += other->estimate_ns;
+	}
 }
 
 const struct sched_ops sched_fifo = {
     .name = "fifo",
     .create = fifo_create,
     .destroy = fifo_destroy,
+    .tenant_open = fifo_tenant_open,
+    .tenant_close = fifo_tenant_close,
+    .session_open = fifo_session,
+    .session_close = fifo_session,
+    .session_move = fifo_session_move,
+    .queue_open = fifo_queue,
+    .queue_close = fifo_queue,
+    .queue_change = fifo_queue_change,
     .enqueue = fifo_enqueue,
     .pick_next = fifo_pick_next,
     .pick_of = fifo_pick_of,
+    .pick_late = fifo_pick_late,
+    .next_change = fifo_next_change,
     .dispatched = fifo_dispatched,
     .completed = fifo_completed,
     .remove = fifo_remove,
-    .remove_session = fifo_remove_session,
+    .charge = fifo_charge,
+    .explain = fifo_explain,
 };
-
-const struct sched_ops *sched_by_name(const char *name)
-{
-	return strcmp(name, sched_fifo.name) == 0 ? &sched_fifo : NULL;
-}

@@ -62,7 +62,10 @@ static inline struct host_options world_options(void)
 {
 	struct host_options options = {
 	    .scheduler = &sched_fifo,
+	    .ageing_ns = 500 * NSEC_PER_MSEC,
+	    .remainder = {0, 100, 100, 10},
 	    .max_in_flight = 2,
+	    .max_in_flight_ns = 5 * NSEC_PER_MSEC,
 	    .default_budget_ns = NSEC_PER_SEC,
 	    .max_budget_ns = 10 * NSEC_PER_SEC,
 	    .scrub = SCRUB_RESET,
