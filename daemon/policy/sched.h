@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The scheduler's interface: who runs next on which device. Pure: time and events come as arguments, decisions go back;
- * no I/O, no clock; only create() and tenant_open() allocate. The tree that shares a device's time is tenant → session →
- * queue, once per class. An item is one submission that may run now; what it waits for is the caller's affair.
+ * no I/O, no clock; only create() and tenant_open() allocate. The tree that shares a device's time is tenant → session
+ * → queue, once per class. An item is one submission that may run now; what it waits for is the caller's affair.
  */
 #ifndef NPUD_POLICY_SCHED_H
 #define NPUD_POLICY_SCHED_H
