@@ -77,6 +77,11 @@ while IFS='|' read -r name command; do
 	fi
 	printf '== %s: %s, %d s\n' "$name" "$line" $((SECONDS - start))
 done <<<"$parts"
+# Who sees only the end of a long log still has to see what failed.
+for name in "${broken[@]}"; do
+	printf -- '-- what failed in %s:\n' "$name"
+	grep -aE ':[FE]:|^(--- |FAIL|not ok|error:|skipped )|: error:|\*\*\*' "$logs/$name.log" | cut -c1-300 | head -n 30
+done
 ((${#broken[@]})) && printf 'failed: %s\n' "${broken[*]}"
 printf '== all: %d s\n' $((SECONDS - begin))
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
