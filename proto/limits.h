@@ -10,7 +10,7 @@
 #define NPUD_PROTOCOL_MAJOR 1u
 #endif
 #ifndef NPUD_PROTOCOL_MINOR
-#define NPUD_PROTOCOL_MINOR 1u
+#define NPUD_PROTOCOL_MINOR 2u
 #endif
 
 #define NPUD_DEFAULT_SOCKET "/run/npud/npud.sock"
@@ -32,6 +32,11 @@
 #define NPUD_MAX_MAPS_PER_FRAME 64u
 #define NPUD_MAX_MAP_SESSIONS_PER_FRAME 12u
 #define NPUD_MAX_INFLIGHT_EVENTS 256u /* submissions whose completion the client has not read: its credits */
+#define NPUD_MAX_QUEUES_PER_SESSION 256u /* beside its own */
+#define NPUD_MAX_FENCES_PER_SESSION 256u
+#define NPUD_MAX_DEPENDENCIES 8u /* of a submission, fences included */
+#define NPUD_FENCE_SECRET_BYTES 16u
+#define NPUD_FENCE_TOKEN_BYTES 24u
 #define NPUD_MAX_BUFFER_BYTES (3ull << 30)
 #define NPUD_BUFFER_ALIGN 4096u
 

@@ -335,6 +335,15 @@ struct submission *device_oldest(const struct device *device)
 	return first ? list_entry(first, struct submission, link) : NULL;
 }
 
+/* By the timer: whoever says so may be in the middle of another device's or another session's change. */
+void device_wake(struct device *device)
+{
+	if (device->pumping || !device->hooks)
+		return;
+	device->armed = clock_now();
+	device->hooks->arm(device->user, 0);
+}
+
 void device_pump(struct device *device)
 {
 	if (device->pumping)
@@ -441,10 +450,8 @@ void device_tick(struct device *device)
 		device_retry(device);
 		return;
 	}
-	if (device->state != DEV_READY || !device_oldest(device))
-		return;
 	/* A completion that waits in the interrupt path is not late. */
-	if (drain_or_recover(device)) {
+	if (device->state == DEV_READY && device_oldest(device) && drain_or_recover(device)) {
 		nsec_t now = clock_now();
 		struct submission *first = device_oldest(device);
 		if (first && device_is_evicted(device, now))

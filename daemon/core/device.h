@@ -176,6 +176,8 @@ void device_tick(struct device *device);
 /* --- from sessions */
 /* Something changed: feed, switch, release, recover, whatever is next. */
 void device_pump(struct device *device);
+/* Work became runnable outside the device's own affairs: it is looked at in a moment. */
+void device_wake(struct device *device);
 bool device_holds(const struct device *device, const struct session *session);
 bool device_is_usable(const struct device *device);
 void device_release_buffer(struct device *device, struct buffer *buffer);

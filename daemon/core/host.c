@@ -26,6 +26,8 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	}
 	list_init(&host->tenants);
 	list_init(&host->sessions);
+	list_init(&host->woken);
+	handles_init(&host->fences, HOST_MAX_FENCES);
 	quota_init(&host->quota, "daemon", NULL, options->daemon_maximum);
 	*out = host;
 	return 0;
@@ -36,6 +38,7 @@ void host_free(struct host *host)
 	if (!host)
 		return;
 	host->options.scheduler->destroy(host->sched);
+	handles_fini(&host->fences);
 	free(host);
 }
 

@@ -14,9 +14,11 @@
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
 #include "daemon/policy/sched.h"
+#include "daemon/util/handles.h"
 #include "daemon/util/list.h"
 
 #define HOST_MAX_DEVICES 16u
+#define HOST_MAX_FENCES (1u << 20)
 
 enum scrub_mode { SCRUB_RESET = 0, SCRUB_GM, SCRUB_NONE };
 
@@ -62,6 +64,9 @@ struct host {
 	struct list tenants;
 	struct list sessions;
 	uint32_t session_count;
+	struct handles fences; /* of all sessions */
+	struct list woken; /* struct completion_wait whose completion came */
+	bool waking;
 	uint64_t next_session;
 	uint64_t next_arrival;
 	uint64_t next_job;

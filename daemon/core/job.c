@@ -186,7 +186,7 @@ static int job_new(struct session *session, uint64_t heap_bytes, struct job **ou
 	job->session = session;
 	job->serial = ++session->host->next_job;
 	job->estimate_ns = UNKNOWN_NS;
-	list_init(&job->waiting);
+	list_init(&job->runs);
 	list_append(&session->jobs, &job->link);
 	error = charge_heap(job, heap_bytes, fail);
 	if (error == 0)

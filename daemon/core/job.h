@@ -60,9 +60,8 @@ struct job {
 	uint64_t handle;
 	uint64_t serial; /* never used again, unlike addresses */
 	bool committed;
-	bool busy; /* a submission of it is queued or on the device */
 	unsigned active; /* submissions that have not ended */
-	struct list waiting; /* submissions behind the one that is queued or running */
+	struct list runs; /* those, by arrival: the first alone may run */
 
 	uint32_t group_count;
 	uint32_t bss_count;

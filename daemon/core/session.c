@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening and ending sessions, submissions and their cancelling, and the queue of what the client has to be told. */
+/* Opening and ending sessions, and what the client has to be told. */
 #include "daemon/core/session.h"
 
 #include <errno.h>
@@ -30,6 +30,8 @@ static void session_init(struct session *session, struct host *host, struct tena
 	list_init(&session->link);
 	list_init(&session->buffers);
 	list_init(&session->jobs);
+	list_init(&session->queues);
+	list_init(&session->fences);
 	list_init(&session->free_submissions);
 	list_init(&session->final);
 	session->host = host;
@@ -37,6 +39,8 @@ static void session_init(struct session *session, struct host *host, struct tena
 	quota_init(&session->quota, "session", &tenant->quota, host->options.session_maximum);
 	handles_init(&session->buffer_handles, NPUD_MAX_BUFFERS_PER_SESSION);
 	handles_init(&session->job_handles, NPUD_MAX_JOBS_PER_SESSION);
+	handles_init(&session->queue_handles, NPUD_MAX_QUEUES_PER_SESSION);
+	handles_init(&session->fence_handles, NPUD_MAX_FENCES_PER_SESSION);
 }
 
 static void share_open(struct session *session)
@@ -50,12 +54,17 @@ static void share_open(struct session *session)
 	    .weight = SCHED_DEFAULT_WEIGHT,
 	};
 	host->options.scheduler->session_open(host->sched, &session->share);
-	session->queue = (struct sched_queue){
-	    .session = &session->share,
-	    .class = SCHED_NORMAL,
-	    .weight = SCHED_DEFAULT_WEIGHT,
-	};
-	host->options.scheduler->queue_open(host->sched, &session->queue);
+	queue_init(&session->queue, session);
+}
+
+static void share_close(struct session *session)
+{
+	struct host *host = session->host;
+
+	list_each (node, next, &session->queues)
+		queue_free(list_entry(node, struct queue, link));
+	queue_fini(&session->queue);
+	host->options.scheduler->session_close(host->sched, &session->share);
 }
 
 static int session_enter(struct session *session, struct fail *fail)
@@ -124,8 +133,7 @@ static void reap_done(struct work *work)
 	struct session *session = list_entry(work, struct session, reap);
 	struct host *host = session->host;
 
-	host->options.scheduler->queue_close(host->sched, &session->queue);
-	host->options.scheduler->session_close(host->sched, &session->share);
+	share_close(session);
 	host->slot_sessions[session->space.slot]--;
 	host->session_count--;
 	session->device->sessions--;
@@ -134,6 +142,8 @@ static void reap_done(struct work *work)
 	host_tenant_put(host, session->tenant);
 	handles_fini(&session->buffer_handles);
 	handles_fini(&session->job_handles);
+	handles_fini(&session->queue_handles);
+	handles_fini(&session->fence_handles);
 	free(session->prints);
 	free(session->pool);
 	free(session);
@@ -151,19 +161,25 @@ void session_settle(struct session *session)
 	worker_submit(session->device->worker, &session->reap);
 }
 
-static void drop_all(struct session *session, enum submission_state state, enum outcome outcome, const char *reason,
-		     nsec_t now)
+static int by_arrival(const void *a, const void *b)
 {
-	for (uint32_t i = 0; session->pool && i < NPUD_MAX_INFLIGHT_EVENTS; i++)
-		if (session->pool[i].state == state)
-			submission_drop(&session->pool[i], outcome, reason, now);
+	uint64_t left = (*(struct submission *const *)a)->item.arrival;
+	uint64_t right = (*(struct submission *const *)b)->item.arrival;
+
+	return (left > right) - (left < right);
 }
 
 void session_drop(struct session *session, enum outcome outcome, const char *reason, nsec_t now)
 {
-	/* The waiting ones first, so that none of them moves up. */
-	drop_all(session, SUBMISSION_WAITING, outcome, reason, now);
-	drop_all(session, SUBMISSION_QUEUED, outcome, reason, now);
+	struct submission *here[NPUD_MAX_INFLIGHT_EVENTS];
+	size_t count = 0;
+
+	for (uint32_t i = 0; session->pool && i < NPUD_MAX_INFLIGHT_EVENTS; i++)
+		if (session->pool[i].state == SUBMISSION_WAITING || session->pool[i].state == SUBMISSION_QUEUED)
+			here[count++] = &session->pool[i];
+	qsort(here, count, sizeof(here[0]), by_arrival);
+	for (size_t i = 0; i < count; i++)
+		submission_drop(here[i], outcome, reason, now);
 }
 
 static void end_submissions(struct session *session)
@@ -182,6 +198,8 @@ void session_close(struct session *session)
 	session->hooks = NULL;
 	list_splice(&session->free_submissions, &session->final);
 	end_submissions(session);
+	list_each (node, next, &session->fences)
+		fence_release(list_entry(node, struct fence_hold, link));
 	list_each (node, next, &session->jobs) {
 		struct job *job = list_entry(node, struct job, link);
 		if (job->active == 0)
@@ -196,113 +214,11 @@ void session_close(struct session *session)
 	session_settle(session);
 }
 
-/* ------------------------------------------------------------------ submissions */
-
-int session_prepare_pool(struct session *session)
+int session_may_use(const struct session *session, enum sched_class class, struct fail *fail)
 {
-	if (session->pool)
+	if (class != SCHED_REALTIME || session->identity.uid == 0)
 		return 0;
-	session->pool = calloc(NPUD_MAX_INFLIGHT_EVENTS, sizeof(*session->pool));
-	if (!session->pool)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < NPUD_MAX_INFLIGHT_EVENTS; i++) {
-		session->pool[i].session = session;
-		list_append(&session->free_submissions, &session->pool[i].link);
-	}
-	return 0;
-}
-
-static int check_submit(struct session *session, const struct job *job, uint64_t budget_ns, struct fail *fail)
-{
-	if (!job->committed)
-		return fail_set(fail, EINVAL, "job 0x%" PRIx64 ": not committed", job->handle);
-	if (!device_is_usable(session->device))
-		return fail_set(fail, ENODEV, "device %s: %s", session->device->name, session->device->reason);
-	if (budget_ns > session->host->options.max_budget_ns)
-		return fail_set(fail, EINVAL, "budget_ns: %" PRIu64 " is above the maximum of %" PRIu64, budget_ns,
-				session->host->options.max_budget_ns);
-	if (list_empty(&session->free_submissions))
-		return fail_limit(fail, "event_credits", "session", NPUD_MAX_INFLIGHT_EVENTS, NPUD_MAX_INFLIGHT_EVENTS,
-				  "read the completions of earlier submissions");
-	for (uint32_t i = 0; i < job->buffer_count; i++)
-		if (job->buffers[i]->released)
-			return fail_set(fail, ENOENT, "job 0x%" PRIx64 ": buffer 0x%" PRIx64 " was released",
-					job->handle, job->buffers[i]->handle);
-	return 0;
-}
-
-static struct submission *take_submission(struct session *session)
-{
-	struct submission *submission = list_entry(list_first(&session->free_submissions), struct submission, link);
-
-	list_remove(&submission->link);
-	submission->generation++;
-	submission->attempts = 0;
-	submission->cancel_wanted = false;
-	submission->item = (struct sched_item){
-	    .queue = &session->queue,
-	    .arrival = ++session->host->next_arrival,
-	};
-	return submission;
-}
-
-int session_submit(struct session *session, uint64_t job_handle, uint64_t cookie, uint64_t budget_ns,
-		   uint64_t *submission_out, struct fail *fail)
-{
-	struct job *job;
-	int error = job_find(session, job_handle, &job, fail);
-
-	if (error == 0)
-		error = check_submit(session, job, budget_ns, fail);
-	if (error < 0)
-		return error;
-	struct submission *submission = take_submission(session);
-	submission->job = job;
-	submission->item.estimate_ns = job->estimate_ns;
-	submission->job_handle = job_handle;
-	submission->cookie = cookie;
-	submission->budget_ns = budget_ns ? budget_ns : session->host->options.default_budget_ns;
-	submission->submitted = clock_now();
-	session->active++;
-	session->host->counters.submissions++;
-	if (job->active++ == 0)
-		for (uint32_t i = 0; i < job->buffer_count; i++)
-			buffer_pin(job->buffers[i]);
-	*submission_out = submission_id(submission);
-	if (job->busy) {
-		submission->state = SUBMISSION_WAITING;
-		list_append(&job->waiting, &submission->link);
-		return 0;
-	}
-	submission_enqueue(submission, submission->submitted);
-	device_pump(session->device);
-	return 0;
-}
-
-enum cancel_state session_cancel(struct session *session, uint64_t id)
-{
-	uint32_t index = handle_index(id);
-
-	if (!session->pool || index >= NPUD_MAX_INFLIGHT_EVENTS)
-		return CANCEL_FINISHED;
-	struct submission *submission = &session->pool[index];
-	if (submission->generation != (uint32_t)(id >> 32))
-		return CANCEL_FINISHED;
-	switch (submission->state) {
-	case SUBMISSION_WAITING:
-	case SUBMISSION_QUEUED:
-		submission_drop(submission, OUT_CANCELLED, "cancelled before it ran", clock_now());
-		device_pump(session->device);
-		return CANCEL_QUEUED;
-	case SUBMISSION_RUNNING:
-		submission->cancel_wanted = true;
-		device_pump(session->device);
-		return CANCEL_RUNNING;
-	case SUBMISSION_FREE:
-	case SUBMISSION_FINAL:
-	default:
-		return CANCEL_FINISHED;
-	}
+	return fail_set(fail, EPERM, "queue class: realtime is not for user %u", session->identity.uid);
 }
 
 /* ------------------------------------------------------------------ events */

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 
 #include "daemon/core/address_space.h"
+#include "daemon/core/fence.h"
+#include "daemon/core/queue.h"
 #include "daemon/core/submission.h"
 #include "daemon/core/worker.h"
 #include "daemon/policy/quota.h"
@@ -54,7 +56,7 @@ struct session {
 	struct tenant *tenant;
 	struct quota quota;
 	struct sched_session share;
-	struct sched_queue queue; /* of whatever names no other */
+	struct queue queue; /* of submissions that name no other */
 	struct device *device;
 	struct session_identity identity;
 	const struct session_hooks *hooks; /* NULL once the client is gone */
@@ -63,8 +65,12 @@ struct session {
 	struct address_space space;
 	struct handles buffer_handles;
 	struct handles job_handles;
+	struct handles queue_handles;
+	struct handles fence_handles;
 	struct list buffers; /* all that exist, released ones too */
 	struct list jobs;
+	struct list queues;
+	struct list fences; /* struct fence_hold */
 
 	struct submission *pool; /* NPUD_MAX_INFLIGHT_EVENTS, made with the first job */
 	struct list free_submissions;
@@ -94,8 +100,30 @@ void session_settle(struct session *session);
 /* Everything of it that is not on the device ends. */
 void session_drop(struct session *session, enum outcome outcome, const char *reason, nsec_t now);
 
-int session_submit(struct session *session, uint64_t job, uint64_t cookie, uint64_t budget_ns, uint64_t *submission,
+struct submit_request {
+	uint64_t job;
+	uint64_t cookie;
+	uint64_t budget_ns; /* 0: the default */
+	uint64_t queue; /* 0: the session's own */
+	uint64_t deadline_ns; /* from now on; 0: none */
+	bool restartable; /* running it twice, the first time perhaps in part, does no harm */
+	bool want_fence;
+	const uint64_t *after; /* submissions of this session */
+	size_t after_count;
+	const uint64_t *fences; /* handles of this session */
+	size_t fence_count;
+};
+
+struct submit_reply {
+	uint64_t submission;
+	struct fence_made fence; /* if it was wanted */
+};
+
+int session_submit(struct session *session, const struct submit_request *request, struct submit_reply *reply,
 		   struct fail *fail);
+
+/* 0, or -EPERM: the session's tenant may not use the class. */
+int session_may_use(const struct session *session, enum sched_class class, struct fail *fail);
 
 /* The numbers of enum CancelState in npud.proto. */
 enum cancel_state { CANCEL_QUEUED = 1, CANCEL_RUNNING = 2, CANCEL_FINISHED = 3 };

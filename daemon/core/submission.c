@@ -4,8 +4,10 @@
 
 #include "daemon/core/buffer.h"
 #include "daemon/core/device.h"
+#include "daemon/core/fence.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/queue.h"
 #include "daemon/core/session.h"
 
 uint64_t submission_id(const struct submission *submission)
@@ -15,45 +17,79 @@ uint64_t submission_id(const struct submission *submission)
 	return (uint64_t)submission->generation << 32 | (index + 1);
 }
 
+bool submission_is_ready(const struct submission *submission)
+{
+	return submission->dependencies == 0 && list_first(&submission->job->runs) == &submission->turn;
+}
+
 void submission_enqueue(struct submission *submission, nsec_t now)
 {
 	struct host *host = submission->session->host;
 
 	submission->state = SUBMISSION_QUEUED;
-	submission->job->busy = true;
 	host->options.scheduler->enqueue(host->sched, &submission->item, now.v);
 }
 
-static void start_next_of_job(struct job *job, nsec_t now)
-{
-	struct list *first = list_first(&job->waiting);
-
-	job->busy = false;
-	if (!first)
-		return;
-	list_remove(first);
-	submission_enqueue(list_entry(first, struct submission, link), now);
-}
-
-static void leave_job(struct submission *submission, bool was_waiting, nsec_t now)
+/* The next run of the job may have waited for this one only. */
+static void leave_job(struct submission *submission, nsec_t now)
 {
 	struct job *job = submission->job;
 
 	submission->job = NULL;
+	list_remove(&submission->turn);
 	job->active--;
 	if (job->active == 0)
 		for (uint32_t i = 0; i < job->buffer_count; i++)
 			buffer_unpin(job->buffers[i]);
-	if (!was_waiting)
-		start_next_of_job(job, now);
+	struct list *next = list_first(&job->runs);
+	if (next)
+		queue_advance(list_entry(next, struct submission, turn)->queue, now);
 	if (job->session->closing && job->active == 0)
 		job_free(job);
+}
+
+/* Neither it nor what it waited for owes the other anything. */
+static void leave_dependencies(struct submission *submission)
+{
+	for (unsigned i = 0; i < NPUD_MAX_DEPENDENCIES; i++)
+		list_remove(&submission->waits[i].link);
+	submission->dependencies = 0;
+}
+
+static void tell_dependents(struct submission *submission)
+{
+	struct session *session = submission->session;
+	enum completion_state state = COMPLETION_FAILED;
+	struct fence *fence = submission->fence;
+
+	if (submission->result.outcome == OUT_DONE)
+		state = COMPLETION_DONE;
+	else if (session->closing)
+		state = COMPLETION_GONE;
+	submission->fence = NULL;
+	completion_raise(session->host, &submission->completion, state);
+	if (fence)
+		fence_end(fence, state);
+}
+
+/* Where the client hears of it; nobody does when the client is gone. */
+static void keep_result(struct submission *submission)
+{
+	struct session *session = submission->session;
+
+	if (session->closing) {
+		submission->state = SUBMISSION_FREE;
+		list_append(&session->free_submissions, &submission->link);
+		return;
+	}
+	list_append(&session->final, &submission->link);
+	session_notify(session);
 }
 
 void submission_finish(struct submission *submission, const struct submission_result *result, nsec_t now)
 {
 	struct session *session = submission->session;
-	bool was_waiting = submission->state == SUBMISSION_WAITING;
+	struct queue *queue = submission->queue;
 
 	if (submission->state == SUBMISSION_FINAL || submission->state == SUBMISSION_FREE)
 		return;
@@ -63,14 +99,12 @@ void submission_finish(struct submission *submission, const struct submission_re
 	session->active--;
 	session->host->counters.submissions--;
 	session->host->counters.completed++;
-	leave_job(submission, was_waiting, now);
-	if (session->closing) {
-		submission->state = SUBMISSION_FREE;
-		list_append(&session->free_submissions, &submission->link);
-		return;
-	}
-	list_append(&session->final, &submission->link);
-	session_notify(session);
+	leave_dependencies(submission);
+	queue->active--;
+	leave_job(submission, now);
+	queue_advance(queue, now);
+	keep_result(submission);
+	tell_dependents(submission);
 }
 
 void submission_drop(struct submission *submission, enum outcome outcome, const char *reason, nsec_t now)

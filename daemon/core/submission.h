@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One run of a prepared job: waiting (behind another run of its job) → queued → running → final, the last exactly once.
+ * One run of a prepared job: waiting (for its turn in its queue and among the runs of its job, and for what it depends
+ * on) → queued → running → final, the last exactly once.
  * Submissions come from a pool of their session that never grows: its size is the session's event credits.
  */
 #ifndef NPUD_CORE_SUBMISSION_H
@@ -9,11 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/core/completion.h"
 #include "daemon/policy/sched.h"
 #include "daemon/util/list.h"
 #include "daemon/util/types.h"
+#include "proto/limits.h"
 
+struct fence;
 struct job;
+struct queue;
 struct session;
 
 enum submission_state {
@@ -33,6 +38,7 @@ enum outcome {
 	OUT_CANCELLED = 5,
 	OUT_DEVICE_RESET = 6,
 	OUT_DEVICE_GONE = 7,
+	OUT_DEPENDENCY = 10,
 };
 
 struct submission_result {
@@ -48,10 +54,16 @@ struct submission_result {
 };
 
 struct submission {
-	struct list link; /* free, its job's waiting list, the device's in-flight list, or the session's final list */
+	struct list link; /* free, its queue's waiting list, the device's in-flight list, or the session's final list */
+	struct list turn; /* job->runs */
 	struct sched_item item;
 	struct session *session;
 	struct job *job;
+	struct queue *queue;
+	struct completion completion;
+	struct completion_wait waits[NPUD_MAX_DEPENDENCIES];
+	unsigned dependencies; /* that have not ended */
+	struct fence *fence; /* NULL: nobody wanted one */
 	enum submission_state state;
 	uint32_t generation;
 	uint64_t job_handle;
@@ -61,6 +73,7 @@ struct submission {
 	nsec_t dispatched;
 	unsigned attempts;
 	bool cancel_wanted;
+	bool restartable;
 	struct submission_result result;
 };
 
@@ -68,6 +81,9 @@ struct submission {
 #define SUBMISSION_MAX_ATTEMPTS 8u
 
 uint64_t submission_id(const struct submission *submission);
+
+/* Nothing that it waited for is still to come, except its turn in its queue. */
+bool submission_is_ready(const struct submission *submission);
 
 /* The final outcome: counts it, frees the job for its next run, and queues the event for the client. */
 void submission_finish(struct submission *submission, const struct submission_result *result, nsec_t now);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/util/cleanup.h"
 #include "daemon/wire/error.h"
 #include "daemon/wire/request.h"
 #include "daemon/wire/server.h"
@@ -29,6 +30,8 @@ void conn_close(struct conn *conn, const char *reason)
 		event_del(&conn->exited);
 		close(conn->pidfd);
 	}
+	if (conn->out_fd >= 0)
+		close(conn->out_fd);
 	close(conn->fd);
 	list_remove(&conn->link);
 	list_remove(&conn->dirty);
@@ -44,9 +47,13 @@ static void wait_writable(struct conn *conn)
 		conn->write_armed = true;
 }
 
-/* 0, or a negative errno when the peer is gone. A reply that does not fit the socket is kept, and reading stops. */
-static int send_reply(struct conn *conn, Npud__Reply *reply)
+/*
+ * 0, or a negative errno when the peer is gone. A reply that does not fit the socket is kept, and reading stops. Takes
+ * `with`, a descriptor that goes with it or -1.
+ */
+static int send_reply(struct conn *conn, Npud__Reply *reply, int with)
 {
+	_cleanup_close_ int fd = with;
 	Npud__ServerFrame frame = NPUD__SERVER_FRAME__INIT;
 
 	frame.body_case = NPUD__SERVER_FRAME__BODY_REPLY;
@@ -55,9 +62,10 @@ static int send_reply(struct conn *conn, Npud__Reply *reply)
 	if (bytes > sizeof(conn->out))
 		return -EMSGSIZE;
 	npud__server_frame__pack(&frame, conn->out);
-	int error = frame_send(conn->fd, conn->out, bytes);
+	int error = frame_send(conn->fd, conn->out, bytes, fd);
 	if (error != -EAGAIN)
 		return error;
+	conn->out_fd = steal_fd(&fd);
 	conn->out_bytes = (uint32_t)bytes;
 	event_del(&conn->readable);
 	wait_writable(conn);
@@ -76,7 +84,7 @@ static int reply_error(struct conn *conn, uint32_t serial, int error, const stru
 	reply.serial = serial;
 	reply.error = &body;
 	conn->closing = error_is_fatal(error);
-	return send_reply(conn, &reply);
+	return send_reply(conn, &reply, -1);
 }
 
 static int handle_frame(struct conn *conn, struct frame *frame)
@@ -87,6 +95,7 @@ static int handle_frame(struct conn *conn, struct frame *frame)
 	request.frame = frame;
 	request.fail.text[0] = '\0';
 	request.fail.limit = NULL;
+	request.reply_fd = -1;
 	npud__reply__init(&request.reply);
 	int error =
 	    unpack_request(server_unpacker(conn->server), frame->data, frame->bytes, &request.message, &request.fail);
@@ -97,7 +106,7 @@ static int handle_frame(struct conn *conn, struct frame *frame)
 	if (error < 0)
 		return reply_error(conn, serial, error, &request.fail);
 	request.reply.serial = serial;
-	return send_reply(conn, &request.reply);
+	return send_reply(conn, &request.reply, request.reply_fd);
 }
 
 static int refuse_frame(struct conn *conn, int error)
@@ -148,7 +157,7 @@ void conn_pump(struct conn *conn)
 		if (event.kind == EVENT_NONE)
 			return;
 		size_t bytes = event_encode(&event, data, sizeof(data));
-		int error = bytes ? frame_send(conn->fd, data, bytes) : 0;
+		int error = bytes ? frame_send(conn->fd, data, bytes, -1) : 0;
 		if (error == -EAGAIN) {
 			/* It stays where it is: the session's pool is the queue. */
 			wait_writable(conn);
@@ -170,11 +179,14 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	conn->write_armed = false;
 	if (conn->out_bytes) {
-		int error = frame_send(conn->fd, conn->out, conn->out_bytes);
+		int error = frame_send(conn->fd, conn->out, conn->out_bytes, conn->out_fd);
 		if (error == -EAGAIN) {
 			wait_writable(conn);
 			return;
 		}
+		if (conn->out_fd >= 0)
+			close(conn->out_fd);
+		conn->out_fd = -1;
 		conn->out_bytes = 0;
 		if (error < 0 || conn->closing) {
 			conn_close(conn, error < 0 ? strerror(-error) : "protocol error");
@@ -218,6 +230,7 @@ int conn_new(struct server *server, int fd, const struct session_identity *ident
 	conn->server = server;
 	conn->fd = fd;
 	conn->pidfd = pidfd;
+	conn->out_fd = -1;
 	conn->identity = *identity;
 	list_init(&conn->link);
 	list_init(&conn->dirty);

@@ -34,6 +34,7 @@ struct conn {
 	bool write_armed;
 	bool closing; /* after the pending reply */
 	uint32_t out_bytes; /* a reply that the socket did not take */
+	int out_fd; /* that goes with it, or -1 */
 	uint8_t out[CONN_OUT_BYTES];
 };
 

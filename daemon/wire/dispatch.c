@@ -27,6 +27,12 @@ static const struct verb verbs[] = {
     [NPUD__REQUEST__BODY_JOB_SUBMIT] = {"JobSubmit", handle_job_submit, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_JOB_CANCEL] = {"JobCancel", handle_job_cancel, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_STATS_QUERY] = {"StatsQuery", handle_stats_query, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_QUEUE_CREATE] = {"QueueCreate", handle_queue_create, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_QUEUE_CHANGE] = {"QueueChange", handle_queue_change, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_QUEUE_DESTROY] = {"QueueDestroy", handle_queue_destroy, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_FENCE_IMPORT] = {"FenceImport", handle_fence_import, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_FENCE_QUERY] = {"FenceQuery", handle_fence_query, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_FENCE_RELEASE] = {"FenceRelease", handle_fence_release, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_MAPS_QUERY] = {"MapsQuery", handle_maps_query, 0, false, 1, RIGHT_BIT(RIGHT_MAPS)},
 };
 

@@ -70,11 +70,28 @@ int frame_receive(int fd, struct frame *frame)
 	return 1;
 }
 
-int frame_send(int fd, const uint8_t *data, size_t bytes)
+int frame_send(int fd, const uint8_t *data, size_t bytes, int with)
 {
-	ssize_t sent = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec part = {(void *)(uintptr_t)data, bytes};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
-	if (sent >= 0)
+	if (with >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(with));
+		memcpy(CMSG_DATA(header), &with, sizeof(with));
+	}
+	if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;
+	/* Descriptors on their way to clients that do not read are counted together: no reason to keep others waiting. */
+	if (errno == ETOOMANYREFS && with >= 0)
+		return frame_send(fd, data, bytes, -1);
 	return errno == EINTR || errno == EWOULDBLOCK || errno == ENOBUFS ? -EAGAIN : -errno;
 }

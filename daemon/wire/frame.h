@@ -24,7 +24,10 @@ int frame_receive(int fd, struct frame *frame);
 void frame_close_fds(struct frame *frame);
 int frame_take_fd(struct frame *frame);
 
-/* 0, or -EAGAIN when the peer does not read, or another errno when it is gone. */
-int frame_send(int fd, const uint8_t *data, size_t bytes);
+/*
+ * 0, or -EAGAIN when the peer does not read, or another errno when it is gone. `with`, if not negative, goes with it
+ * (unless too many are under way) and stays the caller's.
+ */
+int frame_send(int fd, const uint8_t *data, size_t bytes, int with);
 
 #endif

@@ -125,16 +125,37 @@ int handle_job_destroy(struct request *request)
 int handle_job_submit(struct request *request)
 {
 	const Npud__JobSubmit *submit = request->message->job_submit;
-	uint64_t submission;
+	struct submit_request wanted = {
+	    .job = submit->job,
+	    .cookie = submit->cookie,
+	    .budget_ns = submit->budget_ns,
+	    .queue = submit->queue,
+	    .deadline_ns = submit->deadline_ns,
+	    .restartable = submit->restartable,
+	    .want_fence = submit->want_fence,
+	    .after = submit->after,
+	    .after_count = submit->n_after,
+	    .fences = submit->fences,
+	    .fence_count = submit->n_fences,
+	};
+	struct submit_reply accepted;
 
-	int error = session_submit(request->conn->session, submit->job, submit->cookie, submit->budget_ns, &submission,
-				   &request->fail);
+	int error = session_submit(request->conn->session, &wanted, &accepted, &request->fail);
 	if (error < 0)
 		return error;
-	npud__submit_info__init(&request->body.submit_info);
-	request->body.submit_info.submission = submission;
+	Npud__SubmitInfo *info = &request->body.submit.info;
+	npud__submit_info__init(info);
+	info->submission = accepted.submission;
+	if (wanted.want_fence) {
+		info->fence = &request->body.submit.fence;
+		request->body.submit.token = accepted.fence.token;
+		request->reply_fd = accepted.fence.notify_fd;
+		fence_fill(accepted.fence.hold, info->fence);
+		info->fence->token.data = request->body.submit.token.bytes;
+		info->fence->token.len = NPUD_FENCE_TOKEN_BYTES;
+	}
 	request->reply.body_case = NPUD__REPLY__BODY_SUBMIT_INFO;
-	request->reply.submit_info = &request->body.submit_info;
+	request->reply.submit_info = info;
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct request {
 	struct frame *frame;
 	struct fail fail;
 	Npud__Reply reply;
+	int reply_fd; /* goes with the reply; -1: none */
 	/* what the reply's body points to */
 	union {
 		Npud__HelloReply hello;
@@ -30,7 +31,13 @@ struct request {
 		Npud__DeviceInfo device_info;
 		Npud__BufferInfo buffer_info;
 		Npud__JobInfo job_info;
-		Npud__SubmitInfo submit_info;
+		struct {
+			Npud__SubmitInfo info;
+			Npud__FenceInfo fence;
+			struct fence_token token;
+		} submit;
+		Npud__QueueInfo queue_info;
+		Npud__FenceInfo fence_info;
 		Npud__CancelInfo cancel_info;
 		Npud__Stats stats;
 		struct maps_reply maps;
@@ -59,6 +66,15 @@ int handle_job_commit(struct request *request);
 int handle_job_destroy(struct request *request);
 int handle_job_submit(struct request *request);
 int handle_job_cancel(struct request *request);
+
+/* handlers_queue.c */
+int handle_queue_create(struct request *request);
+int handle_queue_change(struct request *request);
+int handle_queue_destroy(struct request *request);
+int handle_fence_import(struct request *request);
+int handle_fence_query(struct request *request);
+int handle_fence_release(struct request *request);
+void fence_fill(const struct fence_hold *hold, Npud__FenceInfo *out);
 
 /* events.c: encodes one event; its size, or 0 if it does not fit (it never should). */
 size_t event_encode(const struct session_event *event, uint8_t *out, size_t bytes);

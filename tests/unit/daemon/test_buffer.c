@@ -302,7 +302,7 @@ START_TEST(memory_in_use_is_released_after_its_submission)
 	/* still mapped, still charged; and no new submission */
 	ck_assert_uint_eq(world.fake->vfio.mappings, 2);
 	ck_assert_uint_eq(session->quota.used[QUOTA_BUFFER_BYTES], 8192);
-	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &ignored, NULL), -ENOENT);
+	ck_assert_int_eq(try_submit(session, job, 0, &ignored, NULL), -ENOENT);
 	complete(&world, job);
 	ck_assert_uint_eq(world.fake->vfio.mappings, 2);
 	complete(&world, job);

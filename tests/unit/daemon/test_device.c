@@ -291,7 +291,7 @@ START_TEST(a_switch_that_fails_everywhere_takes_the_device_offline)
 	ck_assert_int_eq(world.device->state, DEV_OFFLINE);
 	expect(session, submission, OUT_DEVICE_GONE);
 	uint64_t ignored;
-	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &ignored, NULL), -ENODEV);
+	ck_assert_int_eq(try_submit(session, job, 0, &ignored, NULL), -ENODEV);
 	world_close(&world);
 }
 END_TEST
@@ -448,8 +448,8 @@ START_TEST(a_device_that_goes_away_ends_everything_and_is_not_touched_again)
 	ck_assert_int_eq(world.device->state, DEV_GONE);
 	ck_assert_uint_eq(world.device->mapping_count, 0);
 	expect(session, running, OUT_DEVICE_GONE);
-	expect(session, also, OUT_DEVICE_GONE);
 	expect(session, waiting, OUT_DEVICE_GONE);
+	expect(session, also, OUT_DEVICE_GONE);
 	size_t calls = strlen(world.fake->trace);
 	device_irq(world.device);
 	device_tick(world.device);

@@ -101,7 +101,7 @@ START_TEST(a_device_that_returns_serves_the_jobs_that_were_prepared_before)
 	ck_assert_uint_eq(world.device->mapping_count, 0);
 	tick(&world);
 	ck_assert_int_eq(world.device->state, DEV_GONE);
-	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &(uint64_t){0}, NULL), -ENODEV);
+	ck_assert_int_eq(try_submit(session, job, 0, &(uint64_t){0}, NULL), -ENODEV);
 	world.fake->gone = false;
 	tick(&world);
 	ck_assert_int_eq(world.device->state, DEV_READY);

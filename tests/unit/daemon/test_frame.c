@@ -108,10 +108,10 @@ START_TEST(a_peer_that_does_not_read_or_is_gone_is_told_apart)
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	for (int i = 0; i < 1000 && result == 0; i++)
-		result = frame_send(pair[0], data, sizeof(data));
+		result = frame_send(pair[0], data, sizeof(data), -1);
 	ck_assert_int_eq(result, -EAGAIN);
 	close(pair[1]);
-	result = frame_send(pair[0], data, 1);
+	result = frame_send(pair[0], data, 1, -1);
 	ck_assert(result == -EPIPE || result == -ECONNRESET);
 	close(pair[0]);
 }

@@ -135,7 +135,7 @@ START_TEST(an_unfinished_job_cannot_run_and_can_be_destroyed)
 	setup_open(&s, 2, 2);
 	uint64_t ignored;
 
-	ck_assert_int_eq(session_submit(s.session, s.job->handle, 0, 0, &ignored, NULL), -EINVAL);
+	ck_assert_int_eq(try_submit(s.session, s.job, 0, &ignored, NULL), -EINVAL);
 	ck_assert_int_eq(job_commit(s.job, NULL), -EINVAL);
 	ck_assert_int_eq(job_add_group(s.job, &s.group, NULL), 0);
 	ck_assert_int_eq(job_add_group(s.job, &s.group, NULL), 0);
@@ -238,7 +238,7 @@ START_TEST(a_buffer_handle_that_is_used_again_is_another_buffer)
 	ck_assert_uint_eq(s.job->buffer_count, 2);
 	ck_assert_int_eq(job_commit(s.job, NULL), 0);
 	uint64_t ignored;
-	ck_assert_int_eq(session_submit(s.session, s.job->handle, 0, 0, &ignored, NULL), -ENOENT);
+	ck_assert_int_eq(try_submit(s.session, s.job, 0, &ignored, NULL), -ENOENT);
 	world_close(&s.world);
 }
 END_TEST

@@ -22,6 +22,7 @@ START_TEST(a_queued_submission_that_is_cancelled_never_runs)
 	expect(session, behind, OUT_CANCELLED);
 	expect(session, queued, OUT_CANCELLED);
 	ck_assert_int_eq(session_cancel(session, queued), CANCEL_FINISHED);
+	world_work(&world);
 	complete(&world, other);
 	expect(session, first, OUT_DONE);
 	ck_assert_uint_eq(world.fake->dispatches, 2);
@@ -313,7 +314,7 @@ static void chaos_step(struct chaos *chaos, unsigned *seed)
 	case 0:
 	case 1:
 	case 2:
-		if (session_submit(chaos->sessions[s], job->handle, 0, 0, &submission, NULL) == 0)
+		if (try_submit(chaos->sessions[s], job, 0, &submission, NULL) == 0)
 			chaos->submitted[s]++;
 		break;
 	case 3:
@@ -379,12 +380,12 @@ START_TEST(credits_run_out_for_a_client_that_does_not_read)
 
 	for (unsigned i = 0; i < NPUD_MAX_INFLIGHT_EVENTS; i++)
 		submit(session, job);
-	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &submission, &fail), -EDQUOT);
+	ck_assert_int_eq(try_submit(session, job, 0, &submission, &fail), -EDQUOT);
 	ck_assert_str_eq(fail.limit, "event_credits");
 	world_work(&world);
 	complete(&world, job);
 	/* ended, but not read: still no credit */
-	ck_assert_int_eq(session_submit(session, job->handle, 0, 0, &submission, &fail), -EDQUOT);
+	ck_assert_int_eq(try_submit(session, job, 0, &submission, &fail), -EDQUOT);
 	next_result(session, NULL);
 	submit(session, job);
 	world_close(&world);

@@ -257,11 +257,22 @@ static inline struct job *make_job(struct session *session)
 	return make_job_of(session, make_buffer(session, 8192, false), 1, false);
 }
 
+static inline int try_submit(struct session *session, const struct job *job, uint64_t cookie, uint64_t *submission,
+			     struct fail *fail)
+{
+	struct submit_request request = {.job = job->handle, .cookie = cookie};
+	struct submit_reply reply = {0};
+	int error = session_submit(session, &request, &reply, fail);
+
+	*submission = reply.submission;
+	return error;
+}
+
 static inline uint64_t submit(struct session *session, const struct job *job)
 {
 	uint64_t submission;
 	struct fail fail;
-	int error = session_submit(session, job->handle, 7, 0, &submission, &fail);
+	int error = try_submit(session, job, 7, &submission, &fail);
 
 	ck_assert_msg(error == 0, "%s", error ? fail.text : "");
 	return submission;
