@@ -108,7 +108,7 @@ static struct npu_connection *make(void)
 	if (!connection)
 		return NULL;
 	connection->process = npu_process_number();
-	connection->fd = connection->poll_fd = connection->attention_fd = -1;
+	connection->fd = connection->poll_fd = connection->attention_fd = connection->rx_fd = -1;
 	connection->max_frame_bytes = NPUD_MAX_FRAME_BYTES;
 	connection->free_slot = connection->callback_head = NPU_NO_SLOT;
 	connection->report = 1;
@@ -200,6 +200,10 @@ void npu_disconnect(struct npu_connection *connection)
 			npu_job_drop(connection->graphs->jobs);
 		npu_graph_drop(connection->graphs);
 	}
+	while (connection->queues)
+		npu_queue_drop(connection->queues);
+	while (connection->fences)
+		npu_fence_drop(connection->fences);
 	unmake(connection);
 }
 

@@ -24,6 +24,15 @@
 #define NPU_RECEIVE_SLICE_NS 1000000000ll /* SO_RCVTIMEO */
 #define NPU_ARENA_BYTES (64u << 10)
 
+/* A fence as the daemon describes it. */
+struct npu_fence_reply {
+	uint64_t handle;
+	enum npu_fence_state state;
+	uint8_t token[NPU_FENCE_TOKEN_BYTES];
+	bool has_token;
+	int fd; /* that came with it, or -1 */
+};
+
 /* What a reply carried: copied out of the frame, so that nothing of it outlives the reader's buffer. */
 struct npu_reply {
 	Npud__Reply__BodyCase kind;
@@ -42,7 +51,12 @@ struct npu_reply {
 			uint32_t npu_address;
 		} buffer;
 		uint64_t job;
-		uint64_t submission;
+		struct {
+			uint64_t submission;
+			struct npu_fence_reply fence;
+		} submit;
+		uint64_t queue;
+		struct npu_fence_reply fence;
 		struct npu_maps_page maps;
 		Npud__CancelState cancel;
 	};
@@ -117,7 +131,10 @@ struct npu_connection {
 
 	enum npu_device_status device_status[NPU_MAX_DEVICES];
 	struct npu_graph *graphs;
+	struct npu_queue *queues;
+	struct npu_fence *fences;
 
+	int rx_fd; /* came with the frame in rx, or -1 */
 	uint8_t rx[NPUD_MAX_FRAME_BYTES + 1];
 	union {
 		max_align_t align;
@@ -130,6 +147,10 @@ struct npu_connection {
 
 /* 0, or -EOWNERDEAD with a reason when this process is a forked child of the owner. */
 int npu_link_check(const struct npu_connection *connection);
+
+#define NPU_QUEUES_MINOR 2u
+/* The same, or -ENOTSUP when the daemon is older than this minor version of the protocol. */
+int npu_link_check_minor(const struct npu_connection *connection, uint32_t minor, const char *what);
 unsigned npu_process_number(void);
 
 /* --- frame.c: bytes and messages */
@@ -137,7 +158,8 @@ unsigned npu_process_number(void);
 /* Pack and send; `fd` < 0 for none. Any thread, no lock held. */
 int npu_frame_send(struct npu_connection *connection, const Npud__Request *request, int fd);
 
-/* Receive one frame into rx: its length, 0 at end of stream, -EAGAIN nothing in that time or in a slice of it. */
+/* Receive one frame into rx, and what came with it into rx_fd: its length, 0 at end of stream, -EAGAIN nothing in that
+ * time or in a slice of it. */
 ssize_t npu_frame_receive(struct npu_connection *connection, int64_t left_ns);
 
 /* Decode rx. NULL if it is not a frame of the protocol. Valid until the next call. */
@@ -153,6 +175,9 @@ typedef bool (*npu_ready_fn)(struct npu_connection *connection, const void *argu
 
 /* With the lock held: read or wait until ready(), broken (its errno), or the deadline (-ETIMEDOUT). */
 int npu_link_wait(struct npu_connection *connection, npu_ready_fn ready, const void *argument, int64_t deadline_ns);
+
+/* With the lock held: something changed that another thread may wait for. */
+void npu_link_wake(struct npu_connection *connection);
 
 /* With the lock held: read what is there, without blocking. */
 void npu_link_drain(struct npu_connection *connection);

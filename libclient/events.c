@@ -43,7 +43,21 @@ static void copy_hello(struct npu_reply *to, const Npud__HelloReply *from)
 	to->hello.event_credits = from->event_credits;
 }
 
-static void copy_body(struct npu_reply *to, const Npud__Reply *from)
+/* The descriptor that came with the frame goes with the fence, or nowhere. */
+static void copy_fence(struct npu_connection *connection, struct npu_fence_reply *to, const Npud__FenceInfo *from)
+{
+	*to = (struct npu_fence_reply){
+	    .handle = from->fence,
+	    .state = (enum npu_fence_state)from->state,
+	    .has_token = from->token.len == sizeof(to->token),
+	    .fd = connection->rx_fd,
+	};
+	connection->rx_fd = -1;
+	if (to->has_token)
+		memcpy(to->token, from->token.data, sizeof(to->token));
+}
+
+static void copy_body(struct npu_connection *connection, struct npu_reply *to, const Npud__Reply *from)
 {
 	switch (from->body_case) {
 	case NPUD__REPLY__BODY_HELLO:
@@ -59,6 +73,18 @@ static void copy_body(struct npu_reply *to, const Npud__Reply *from)
 		break;
 	case NPUD__REPLY__BODY_JOB_INFO:
 		to->job = from->job_info->job;
+		break;
+	case NPUD__REPLY__BODY_SUBMIT_INFO:
+		to->submit.submission = from->submit_info->submission;
+		to->submit.fence = (struct npu_fence_reply){.fd = -1};
+		if (from->submit_info->fence)
+			copy_fence(connection, &to->submit.fence, from->submit_info->fence);
+		break;
+	case NPUD__REPLY__BODY_QUEUE_INFO:
+		to->queue = from->queue_info->queue;
+		break;
+	case NPUD__REPLY__BODY_FENCE_INFO:
+		copy_fence(connection, &to->fence, from->fence_info);
 		break;
 	case NPUD__REPLY__BODY_CANCEL_INFO:
 		to->cancel = from->cancel_info->state;
@@ -130,7 +156,7 @@ void npu_events_reply(struct npu_connection *connection, const Npud__Reply *repl
 		if (reply->error)
 			copy_error(call->reply, reply->error);
 		else
-			copy_body(call->reply, reply);
+			copy_body(connection, call->reply, reply);
 		call->answered = true;
 		return;
 	}

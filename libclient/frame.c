@@ -82,14 +82,36 @@ int64_t npu_deadline_left(int64_t deadline_ns)
 	return deadline_ns == NPU_NO_DEADLINE ? INT64_MAX : deadline_ns - now_ns();
 }
 
+static int take_descriptor(struct msghdr *message)
+{
+	struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	int fd = -1;
+
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(fd)))
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	return fd;
+}
+
 static ssize_t receive_now(struct npu_connection *connection, int flags)
 {
 	for (;;) {
-		/* no control buffer: descriptors that nobody asked for are dropped by the kernel */
-		ssize_t n = recv(connection->fd, connection->rx, sizeof(connection->rx), flags | MSG_TRUNC);
+		/* room for one descriptor: the kernel drops what nobody asked for */
+		union {
+			struct cmsghdr align;
+			uint8_t bytes[CMSG_LEN(sizeof(int))];
+		} control;
+		struct iovec part = {.iov_base = connection->rx, .iov_len = sizeof(connection->rx)};
+		struct msghdr message = {.msg_iov = &part,
+					 .msg_iovlen = 1,
+					 .msg_control = &control,
+					 .msg_controllen = CMSG_LEN(sizeof(int))};
+		ssize_t n = recvmsg(connection->fd, &message, flags | MSG_TRUNC | MSG_CMSG_CLOEXEC);
 
-		if (n >= 0)
+		if (n >= 0) {
+			connection->rx_fd = take_descriptor(&message);
 			return n;
+		}
 		if (errno != EINTR)
 			return -errno;
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "libclient/connection.h"
 #include "libclient/error.h"
@@ -39,7 +40,7 @@ int npu_errno_of(Npud__ErrorCode code)
 	}
 }
 
-static void wake_all(struct npu_connection *connection)
+void npu_link_wake(struct npu_connection *connection)
 {
 	if (connection->waiting)
 		(void)pthread_cond_broadcast(&connection->changed);
@@ -53,7 +54,7 @@ void npu_link_break(struct npu_connection *connection, int code, const char *rea
 	(void)snprintf(connection->broken_reason, sizeof(connection->broken_reason), "%s", reason);
 	npu_events_broken(connection);
 	npu_attention_raise(connection);
-	wake_all(connection);
+	npu_link_wake(connection);
 }
 
 int npu_link_fail(struct npu_connection *connection)
@@ -100,8 +101,11 @@ static int collect(struct npu_connection *connection, int64_t left_ns)
 	(void)pthread_mutex_lock(&connection->lock);
 	if (received != -EAGAIN)
 		handle(connection, received, frame);
+	if (connection->rx_fd >= 0)
+		(void)close(connection->rx_fd);
+	connection->rx_fd = -1;
 	connection->collecting = false;
-	wake_all(connection);
+	npu_link_wake(connection);
 	return received == -EAGAIN ? -EAGAIN : 0;
 }
 

@@ -173,13 +173,10 @@ static int read_pages(struct npu_connection *connection, uint64_t session, struc
 
 int npu_maps_read(struct npu_connection *connection, uint64_t session, struct npu_maps **out)
 {
-	int rc = npu_link_check(connection);
+	int rc = npu_link_check_minor(connection, MAPS_MINOR, "mappings");
 
 	if (rc)
 		return rc;
-	if (connection->minor < MAPS_MINOR)
-		return npu_fail(-ENOTSUP, "mappings: npud speaks protocol %u.%u, which has no such request; %u.%u has",
-				NPUD_PROTOCOL_MAJOR, connection->minor, NPUD_PROTOCOL_MAJOR, MAPS_MINOR);
 	struct npu_maps *table = calloc(1, sizeof(*table));
 
 	if (!table)

@@ -32,6 +32,21 @@ struct npu_job {
 	uint32_t in_flight; /* submissions queued or running, or whose callback has not begun */
 };
 
+struct npu_queue {
+	struct npu_connection *connection;
+	struct npu_queue *next;
+	uint64_t handle;
+};
+
+struct npu_fence {
+	struct npu_connection *connection;
+	struct npu_fence *next;
+	uint64_t handle;
+	uint8_t token[NPU_FENCE_TOKEN_BYTES];
+	bool has_token;
+	int fd; /* -1: none */
+};
+
 /* --- hugepage.c */
 
 #define NPU_HUGE_PAGE_BYTES (2ull << 20)
@@ -72,5 +87,11 @@ void npu_job_destroy(struct npu_connection *connection, uint64_t handle);
 /* --- for npu_disconnect(): no daemon to tell */
 void npu_graph_drop(struct npu_graph *graph);
 void npu_job_drop(struct npu_job *job);
+void npu_queue_drop(struct npu_queue *queue);
+void npu_fence_drop(struct npu_fence *fence);
+
+/* --- fence.c */
+struct npu_fence *npu_fence_new(struct npu_connection *connection);
+void npu_fence_adopt(struct npu_fence *fence, const struct npu_fence_reply *reply);
 
 #endif

@@ -33,3 +33,15 @@ int npu_link_check(const struct npu_connection *connection)
 				"the connection belongs to the parent process: connect again after fork()");
 	return 0;
 }
+
+int npu_link_check_minor(const struct npu_connection *connection, uint32_t minor, const char *what)
+{
+	int rc = npu_link_check(connection);
+
+	if (rc)
+		return rc;
+	if (connection->minor < minor)
+		return npu_fail(-ENOTSUP, "%s: npud speaks protocol %u.%u, which has no such request; %u.%u has", what,
+				NPUD_PROTOCOL_MAJOR, connection->minor, NPUD_PROTOCOL_MAJOR, minor);
+	return 0;
+}

@@ -4,6 +4,7 @@
  * says everything, and nothing between here and there allocates.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "libclient/error.h"
@@ -66,48 +67,62 @@ static int give_back(struct npu_job *job, uint64_t ticket, int code)
 	return code;
 }
 
-static int send_submit(struct npu_job *job, uint32_t serial, uint64_t ticket, uint64_t budget_ns)
-{
-	Npud__JobSubmit submit = NPUD__JOB_SUBMIT__INIT;
-	Npud__Request request = NPUD__REQUEST__INIT;
+/* Packs what is asked for and sends it; the answer is waited for only where the caller needs it. */
+struct submit_frame {
+	Npud__JobSubmit submit;
+	Npud__Request request;
+	uint64_t after[NPU_MAX_DEPENDENCIES];
+	uint64_t fences[NPU_MAX_DEPENDENCIES];
+};
 
-	submit.job = job->handle;
-	submit.cookie = ticket;
-	submit.budget_ns = budget_ns;
-	request.serial = serial;
-	request.body_case = NPUD__REQUEST__BODY_JOB_SUBMIT;
-	request.job_submit = &submit;
-	return npu_frame_send(job->graph->connection, &request, -1);
+static void frame_init(struct submit_frame *frame, uint64_t handle, const struct npu_submit_options *options)
+{
+	npud__job_submit__init(&frame->submit);
+	npud__request__init(&frame->request);
+	frame->submit.job = handle;
+	frame->submit.budget_ns = options ? options->budget_ns : 0;
+	frame->request.body_case = NPUD__REQUEST__BODY_JOB_SUBMIT;
+	frame->request.job_submit = &frame->submit;
+}
+
+/* The ticket is taken and will be told its end. */
+static int begin(struct npu_job *job, const struct npu_submit_options *options, struct submit_frame *frame,
+		 uint64_t *ticket)
+{
+	struct npu_connection *connection = job->graph->connection;
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&connection->lock);
+	struct npu_slot *slot = take_slot(job, options, &rc);
+
+	if (slot) {
+		*ticket = slot->ticket;
+		frame_init(frame, job->handle, options);
+		frame->submit.cookie = slot->ticket;
+		frame->request.serial = slot->serial;
+		if (job->handle == 0)
+			complete_here(slot);
+	}
+	(void)pthread_mutex_unlock(&connection->lock);
+	return rc;
 }
 
 int npu_job_submit(struct npu_job *job, const struct npu_submit_options *options, uint64_t *ticket)
 {
-	struct npu_connection *connection = job->graph->connection;
+	struct submit_frame frame;
 	uint64_t name = 0;
-	uint32_t serial = 0;
-	int rc = npu_link_check(connection);
+	int rc = npu_link_check(job->graph->connection);
 
+	if (rc == 0)
+		rc = begin(job, options, &frame, &name);
 	if (rc)
-		return rc;
-	(void)pthread_mutex_lock(&connection->lock);
-	struct npu_slot *slot = take_slot(job, options, &rc);
-	uint64_t handle = job->handle;
-
-	if (slot) {
-		name = slot->ticket;
-		serial = slot->serial;
-		if (handle == 0)
-			complete_here(slot);
-	}
-	(void)pthread_mutex_unlock(&connection->lock);
-	if (!slot)
 		return rc;
 	/* before it is sent: a callback may run and look at it */
 	if (ticket)
 		*ticket = name;
-	if (handle == 0)
+	if (frame.submit.job == 0)
 		return 0;
-	rc = send_submit(job, serial, name, options ? options->budget_ns : 0);
+	rc = npu_frame_send(job->graph->connection, &frame.request, -1);
 	return rc ? give_back(job, name, rc) : 0;
 }
 
@@ -241,5 +256,137 @@ int npu_job_run(struct npu_job *job, struct npu_result *result)
 		rc = npu_wait(job->graph->connection, ticket, NPU_WAIT_FOREVER, result);
 	if (rc == 0 && result->outcome != NPU_DONE)
 		rc = npu_fail(-EIO, "the job ended with %s: %s", npu_outcome_name(result->outcome), result->message);
+	return rc;
+}
+
+/* ------------------------------------------------------------------ with a queue, a deadline, dependencies, a fence */
+
+/* The daemon's name for what has to come before, 0 if it has ended well. */
+static int name_of(struct npu_connection *connection, uint64_t ticket, uint64_t *out)
+{
+	int rc = find_submission(connection, ticket, out);
+
+	if (rc)
+		return *npu_error()
+			   ? rc
+			   : npu_fail(rc, "after: npud did not name ticket %llu in time", (unsigned long long)ticket);
+	(void)pthread_mutex_lock(&connection->lock);
+	const struct npu_slot *slot = npu_slot_of(connection, ticket);
+
+	if (*out == 0 && slot && slot->result.outcome != NPU_DONE)
+		rc = npu_fail(-ECANCELED, "after: ticket %llu ended otherwise than well: %s",
+			      (unsigned long long)ticket, slot->result.message);
+	(void)pthread_mutex_unlock(&connection->lock);
+	return rc;
+}
+
+static int frame_depend(struct submit_frame *frame, struct npu_connection *connection,
+			const struct npu_run_options *run)
+{
+	for (uint32_t i = 0; i < run->after_count; i++) {
+		uint64_t name;
+		int rc = name_of(connection, run->after[i], &name);
+
+		if (rc)
+			return rc;
+		if (name)
+			frame->after[frame->submit.n_after++] = name;
+	}
+	for (uint32_t i = 0; i < run->fence_count; i++)
+		frame->fences[frame->submit.n_fences++] = run->fences[i]->handle;
+	frame->submit.after = frame->after;
+	frame->submit.fences = frame->fences;
+	return 0;
+}
+
+/* Before a ticket is taken: what is asked for can be said, and to this daemon. */
+static int check_run(const struct npu_connection *connection, const struct npu_run_options *run)
+{
+	if (run->size != sizeof(*run))
+		return npu_fail(-EINVAL, "run options: a size of %zu; start from NPU_RUN_OPTIONS", run->size);
+	if ((uint64_t)run->after_count + run->fence_count > NPU_MAX_DEPENDENCIES)
+		return npu_fail(-EINVAL, "run options: %u + %u dependencies, a submission can have %u",
+				run->after_count, run->fence_count, NPU_MAX_DEPENDENCIES);
+	return npu_link_check_minor(connection, NPU_QUEUES_MINOR, "run options");
+}
+
+/* Like any request, and the slot learns its name from the reply. */
+static int call_submit(struct npu_job *job, struct submit_frame *frame, uint64_t ticket, struct npu_fence *fence)
+{
+	struct npu_connection *connection = job->graph->connection;
+	struct npu_reply reply;
+	int rc = npu_link_call(connection, &frame->request, -1, NPUD__REPLY__BODY_SUBMIT_INFO, &reply, "submission");
+
+	if (rc)
+		return rc;
+	npu_fence_adopt(fence, &reply.submit.fence);
+	(void)pthread_mutex_lock(&connection->lock);
+	struct npu_slot *slot = npu_slot_of(connection, ticket);
+
+	if (slot) {
+		slot->answered = true;
+		slot->submission = reply.submit.submission;
+		npu_link_wake(connection);
+	}
+	(void)pthread_mutex_unlock(&connection->lock);
+	return 0;
+}
+
+static int submit_with(struct npu_job *job, const struct npu_submit_options *options, const struct npu_run_options *run,
+		       struct npu_fence *fence, uint64_t *ticket)
+{
+	struct npu_connection *connection = job->graph->connection;
+	struct submit_frame before, frame;
+	uint64_t name = 0;
+
+	/* first: it may wait, and nothing is taken yet */
+	frame_init(&before, 0, NULL);
+	int rc = frame_depend(&before, connection, run);
+
+	if (rc == 0)
+		rc = begin(job, options, &frame, &name);
+	if (rc)
+		return rc;
+	if (ticket)
+		*ticket = name;
+	if (frame.submit.job == 0)
+		return 0;
+	frame.submit.queue = run->queue ? run->queue->handle : 0;
+	frame.submit.deadline_ns = run->deadline_ns;
+	frame.submit.restartable = run->restartable;
+	frame.submit.after = before.after;
+	frame.submit.n_after = before.submit.n_after;
+	frame.submit.fences = before.fences;
+	frame.submit.n_fences = before.submit.n_fences;
+	frame.submit.want_fence = fence != NULL;
+	rc = fence ? call_submit(job, &frame, name, fence) : npu_frame_send(connection, &frame.request, -1);
+	return rc ? give_back(job, name, rc) : 0;
+}
+
+int npu_job_submit_with(struct npu_job *job, const struct npu_submit_options *options,
+			const struct npu_run_options *run, uint64_t *ticket)
+{
+	struct npu_connection *connection = job->graph->connection;
+
+	if (!run)
+		return npu_job_submit(job, options, ticket);
+	int rc = check_run(connection, run);
+
+	if (rc)
+		return rc;
+	if (run->fence && job->handle == 0)
+		return npu_fail(-EINVAL, "run options: a graph without groups never reaches a device and has no fence");
+	struct npu_fence *fence = run->fence ? npu_fence_new(connection) : NULL;
+
+	if (run->fence && !fence)
+		return npu_fail(-ENOMEM, "fence: out of memory");
+	rc = submit_with(job, options, run, fence, ticket);
+	/* without a handle the connection broke meanwhile, and the ticket tells that */
+	if (fence && fence->handle == 0) {
+		free(fence);
+		fence = NULL;
+	}
+	if (run->fence && rc == 0)
+		*run->fence = fence;
 	return rc;
 }

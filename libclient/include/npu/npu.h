@@ -31,10 +31,14 @@ struct npu_connection;
 struct npu_graph;
 struct npu_job;
 struct npu_maps;
+struct npu_queue;
+struct npu_fence;
 
 #define NPU_MAX_RANK 8
 #define NPU_NAME_BYTES 128
 #define NPU_WAIT_FOREVER (-1)
+#define NPU_MAX_DEPENDENCIES 8 /* of a submission, fences included */
+#define NPU_FENCE_TOKEN_BYTES 24
 
 enum npu_generation { NPU_V1 = 1, NPU_V2 = 2, NPU_V3 = 3, NPU_V3_2 = 4 };
 enum npu_device_status { NPU_DEVICE_READY = 1, NPU_DEVICE_RECOVERING = 2, NPU_DEVICE_OFFLINE = 3 };
@@ -66,6 +70,17 @@ enum npu_outcome {
 	NPU_CANCELLED = 5,
 	NPU_DEVICE_RESET = 6, /* lost to a reset that another job caused: submit again */
 	NPU_DEVICE_GONE = 7,
+	NPU_DEPENDENCY = 10, /* what it depends on did not end well: it never ran */
+};
+
+/* In the order in which they are served; each below another is guaranteed a remainder of the device's time. */
+enum npu_class { NPU_CLASS_REALTIME = 1, NPU_CLASS_HIGH = 2, NPU_CLASS_NORMAL = 3, NPU_CLASS_IDLE = 4 };
+
+enum npu_fence_state {
+	NPU_FENCE_PENDING = 1,
+	NPU_FENCE_DONE = 2,
+	NPU_FENCE_FAILED = 3, /* the submission ended otherwise than well */
+	NPU_FENCE_OWNER_GONE = 4, /* its session ended before it */
 };
 
 enum npu_cancel { NPU_CANCEL_QUEUED = 1, NPU_CANCEL_RUNNING = 2, NPU_CANCEL_FINISHED = 3 };
@@ -153,6 +168,24 @@ struct npu_submit_options {
 	npu_done_fn done; /* optional; the ticket is then released by the callback's return, not by npu_wait() */
 	void *user;
 };
+
+/* When a submission runs, beside the order of its queue. Start from NPU_RUN_OPTIONS. */
+struct npu_run_options {
+	size_t size; /* of this struct, as the program knows it */
+	struct npu_queue *queue; /* NULL: the session's own */
+	uint64_t deadline_ns; /* from the submission to its end; 0: none. What cannot meet it never runs: NPU_SHED */
+	bool restartable; /* it overwrites none of its inputs: a recovery may run it again from the start */
+	uint32_t after_count; /* with fence_count, NPU_MAX_DEPENDENCIES at most */
+	uint32_t fence_count;
+	const uint64_t *after; /* tickets of this connection that have to end NPU_DONE before it starts */
+	struct npu_fence *const *fences; /* the same, by fence */
+	struct npu_fence **fence; /* not NULL: receives a fence that ends with the submission, or NULL if the
+				   * connection breaks meanwhile */
+};
+#define NPU_RUN_OPTIONS                                                                                                \
+	{                                                                                                              \
+		.size = sizeof(struct npu_run_options)                                                                 \
+	}
 
 /* --- connection */
 
@@ -253,6 +286,20 @@ void *npu_job_tensor(struct npu_job *job, enum npu_direction direction, uint32_t
 int npu_job_submit(struct npu_job *job, const struct npu_submit_options *options, uint64_t *ticket);
 
 /**
+ * npu_job_submit_with - queue one run, with a queue, a deadline, dependencies, a fence
+ * @options: may be NULL
+ * @run: may be NULL, which makes it npu_job_submit()
+ *
+ * A submission whose dependency ends otherwise than NPU_DONE ends NPU_DEPENDENCY and never runs. Errors beside those of
+ * npu_job_submit(): -EINVAL (too many dependencies, or a size that no version has), -ENOENT (a ticket of `after` was
+ * released: npu_wait() told how it ended), -ECANCELED (a ticket of `after` ended otherwise than well), -ENOTSUP (the
+ * daemon is older than protocol 1.2). With `after` or `fence` the call waits for the daemon's answer, and with `fence`
+ * what the daemon refuses is the call's own error.
+ */
+int npu_job_submit_with(struct npu_job *job, const struct npu_submit_options *options,
+			const struct npu_run_options *run, uint64_t *ticket);
+
+/**
  * npu_wait - wait for a submission, and release its ticket
  * @timeout_ns: NPU_WAIT_FOREVER, 0 to poll, or nanoseconds for the whole call
  * @result: may be NULL
@@ -297,6 +344,47 @@ size_t npu_maps_count(const struct npu_maps *maps);
 
 /** npu_maps_entry - by session, then by address; -ENOENT for an index that is not less than the count */
 int npu_maps_entry(const struct npu_maps *maps, size_t index, struct npu_map *map);
+
+/* --- queues and fences, since protocol 1.2; a connection owns those that it made or imported */
+
+/**
+ * npu_queue_create - one more queue of this session
+ * @class: anything but NPU_CLASS_REALTIME, unless the daemon's configuration allows it
+ * @weight: share of the session's device time in its class, 1..1000; 0 = 100
+ *
+ * The submissions of a queue start in their order. Every session has a queue from the start, of class normal and weight
+ * 100. Errors: -EINVAL, -EACCES (the class is not allowed), -ENOSPC (too many queues), -ENOTSUP, -ENOMEM, -EPIPE.
+ */
+int npu_queue_create(struct npu_connection *connection, enum npu_class class_of, uint32_t weight,
+		     struct npu_queue **out);
+
+/** npu_queue_change - both are set, from the daemon's next decision on; the errors of npu_queue_create() */
+int npu_queue_change(struct npu_queue *queue, enum npu_class class_of, uint32_t weight);
+
+/** npu_queue_free - -EBUSY while a submission of it has not ended. NULL is legal. */
+int npu_queue_free(struct npu_queue *queue);
+
+/** npu_fence_token - what names the fence to other sessions: whoever knows it may wait for the fence while its maker
+ * holds it. NPU_FENCE_TOKEN_BYTES bytes. -EINVAL for an imported fence. */
+int npu_fence_token(const struct npu_fence *fence, uint8_t token[NPU_FENCE_TOKEN_BYTES]);
+
+/**
+ * npu_fence_fd - a descriptor that becomes readable when the fence ends; owned by the fence
+ *
+ * A notification: nothing is to be read from it, and npu_fence_state() tells how the fence ended. -ENOTSUP for an
+ * imported fence, and when the daemon had no descriptor to spare.
+ */
+int npu_fence_fd(const struct npu_fence *fence);
+
+/** npu_fence_import - by token; -ENOENT if it names no fence that anybody holds */
+int npu_fence_import(struct npu_connection *connection, const uint8_t token[NPU_FENCE_TOKEN_BYTES],
+		     struct npu_fence **out);
+
+/** npu_fence_state - enum npu_fence_state, or a negative errno */
+int npu_fence_state(struct npu_fence *fence);
+
+/** npu_fence_free - submissions that wait for it go on waiting. NULL is legal. */
+void npu_fence_free(struct npu_fence *fence);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop
