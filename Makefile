@@ -209,7 +209,7 @@ $(B)/tests/vm/raw_npu: $(B)/tests/vm/raw_npu.o
 # Tests that run inside a guest: integration tests of the same harness, and those of the kernel's VFIO itself.
 GUEST_SRC := $(wildcard tests/vm/guest/test_*.c)
 GUEST_BIN := $(patsubst %.c,$(B)/%,$(GUEST_SRC))
-GUEST_PARTS := $(call obj,tests/vm/guest/kernel_log.c tests/vm/guest/sysfs.c)
+GUEST_PARTS := $(call obj,tests/vm/guest/guest_clock.c tests/vm/guest/kernel_log.c tests/vm/guest/sysfs.c)
 $(B)/tests/vm/guest/fail_ioctl.so: $(B)/tests/vm/guest/fail_ioctl.o
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $<

@@ -17,7 +17,7 @@
 #define RETRY_LAST_NS (30 * NSEC_PER_SEC)
 
 /* What runs when the host asks for the device may end; the host waits, so not for long. */
-#define EVICT_NS NSEC_PER_SEC
+#define EVICT_NS (NSEC_PER_SEC / 2)
 
 static void forget_list(struct list *mappings)
 {

@@ -103,15 +103,34 @@ struct program program_constants(uint32_t words)
 	return program;
 }
 
+/* Says that it runs: what submit_running() waits for. */
+static void begin_running(struct program *program)
+{
+	program->prints = 1;
+	memcpy(program->parameters + PROGRAM_FREE, "running", 7);
+	program_group(program, -1);
+	program_prologue(program);
+	program_emit(program, ISA_PRINT, 0, R_PP, 0, PROGRAM_FREE, 7, 0);
+}
+
 struct program program_spin(void)
 {
-	struct program program = {.prints = 1};
+	struct program program = {0};
 
-	memcpy(program.parameters + PROGRAM_FREE, "running", 7);
-	program_group(&program, -1);
-	program_prologue(&program);
-	program_emit(&program, ISA_PRINT, 0, R_PP, 0, PROGRAM_FREE, 7, 0);
+	begin_running(&program);
 	program_emit(&program, ISA_SPIN, 0, 0, 0, 0, 0, 0);
+	program_end(&program);
+	return program;
+}
+
+struct program program_gate(void)
+{
+	struct program program = {0};
+
+	begin_running(&program);
+	program_emit(&program, ISA_LD32, 5, R_IN, 0, 0, 0, 0);
+	program_emit(&program, ISA_BEQ, 0, 5, 0, -(uint32_t)ISA_INSN_BYTES, 0, 0);
+	program_emit(&program, ISA_ST32, 0, R_OUT, 5, 0, 0, 0);
 	program_end(&program);
 	return program;
 }

@@ -57,6 +57,8 @@ struct program program_noop(void);
 struct program program_copy(uint32_t words, uint32_t add);
 /* prints that it runs (see submit_running()), then spins until it is aborted */
 struct program program_spin(void);
+/* prints that it runs, then waits until in[0] is not 0: out[0] = in[0] */
+struct program program_gate(void);
 /* spends `cycles`, then out[0] = in[0] */
 struct program program_delay(uint32_t cycles);
 /* out[0] = the word at ASID0 address in[0] */

@@ -125,7 +125,8 @@ if [[ $memory == memfd ]]; then
 	share=,memory-backend=ram
 fi
 npu() { # N BUS [ADDRESS]
-	printf '{"driver":"vfio-user-pci","id":"npu%d","bus":"%s",%s"socket":{"path":"%s","type":"unix"}}' \
+	# A host that is late is no device that is gone.
+	printf '{"driver":"vfio-user-pci","id":"npu%d","bus":"%s","x-msg-timeout":60000,%s"socket":{"path":"%s","type":"unix"}}' \
 		"$1" "$2" "${3:+\"addr\":\"$3\",}" "$run/npu$1.sock"
 }
 
