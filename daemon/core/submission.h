@@ -33,6 +33,7 @@ enum outcome {
 	OUT_CANCELLED = 5,
 	OUT_DEVICE_RESET = 6,
 	OUT_DEVICE_GONE = 7,
+	OUT_SHED = 8,
 };
 
 struct submission_result {

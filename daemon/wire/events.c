@@ -11,7 +11,8 @@ _Static_assert((int)OUT_DONE == (int)NPUD__OUTCOME__OUTCOME_DONE &&
 		   (int)OUT_TIMEOUT == (int)NPUD__OUTCOME__OUTCOME_TIMEOUT &&
 		   (int)OUT_CANCELLED == (int)NPUD__OUTCOME__OUTCOME_CANCELLED &&
 		   (int)OUT_DEVICE_RESET == (int)NPUD__OUTCOME__OUTCOME_DEVICE_RESET &&
-		   (int)OUT_DEVICE_GONE == (int)NPUD__OUTCOME__OUTCOME_DEVICE_GONE,
+		   (int)OUT_DEVICE_GONE == (int)NPUD__OUTCOME__OUTCOME_DEVICE_GONE &&
+		   (int)OUT_SHED == (int)NPUD__OUTCOME__OUTCOME_SHED,
 	       "core counts outcomes as the protocol does");
 
 int device_status(const struct device *device)
