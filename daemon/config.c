@@ -192,7 +192,7 @@ static void set_defaults(struct config *config)
 	config->socket.mode = 0660;
 	config->log.level = LOG_LEVEL_INFO;
 	config->log.format = LOG_FORMAT_KV;
-	memcpy(config->scheduler.policy, "fifo", sizeof("fifo"));
+	memcpy(config->scheduler.policy, "fair", sizeof("fair"));
 	config->scheduler.max_in_flight = 2;
 	config->scheduler.max_in_flight_us = 5000;
 	config->scheduler.ageing_ms = 500;
@@ -213,7 +213,7 @@ static void set_defaults(struct config *config)
 static void check_whole(const struct config *config, struct config_errors *errors)
 {
 	if (!sched_by_name(config->scheduler.policy))
-		config_complain(errors, "scheduler.policy", "must be one of \"fifo\"");
+		config_complain(errors, "scheduler.policy", "must be one of \"fair\", \"fifo\"");
 	if (config->budget.default_ms > config->budget.max_ms)
 		config_complain(errors, "budget.default_ms", "is larger than budget.max_ms");
 	if (config->quirks.gm_offset_shift != 0 && config->quirks.gm_offset_shift != 12)

@@ -20,9 +20,6 @@
 /* While something is in flight the watchdog looks at least this often: it also finds lost interrupts. */
 #define WATCHDOG_NS (250 * NSEC_PER_MSEC)
 
-#define SWITCHES_PER_TENURE 4u /* a fifth of the time at most goes into switching */
-#define LONGEST_STAY_NS NSEC_PER_SEC
-
 static void device_arm(struct device *device, nsec_t now);
 
 int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out)
@@ -202,17 +199,12 @@ void device_start_switch(struct device *device, struct session *target, struct l
 	device_work_start(device, DEV_OP_SWITCH, DEV_SWITCHING);
 }
 
-/*
- * A switch moves every mapping where there is one table, so its cost is its bytes': a tenure is worth several times
- * that, as long as its session has work. Not for ever: the others wait.
- */
+/* A switch moves every mapping where there is one table, so its cost is its bytes'. */
 static void measure_switch(struct device *device, nsec_t now)
 {
 	uint64_t cost = nsec_since(now, device->switch_began);
 
-	device->switch_ns = device->switch_ns ? (device->switch_ns * 3 + cost) / 4 : cost;
-	uint64_t stay = device->switch_ns * SWITCHES_PER_TENURE;
-	device->stay_until = nsec_add(now, stay < LONGEST_STAY_NS ? stay : LONGEST_STAY_NS);
+	quantum_begin(&device->quantum, cost, now.v);
 	device->host->options.scheduler->charge(device->host->sched, &device->attached->share, device->switch_class,
 						cost, now.v);
 }
@@ -377,11 +369,17 @@ static nsec_t next_tick(const struct device *device, nsec_t now)
 
 	if (awaits_return(device))
 		return nsec_add(now, device->retry_ns);
-	if (device->state != DEV_READY || !first)
+	if (device->state != DEV_READY)
 		return (nsec_t){0};
-	nsec_t when = deadline_of(device, first);
-	if (when.v > now.v + WATCHDOG_NS)
+	nsec_t when = first ? deadline_of(device, first) : (nsec_t){UINT64_MAX};
+	if (first && when.v > now.v + WATCHDOG_NS)
 		when.v = now.v + WATCHDOG_NS;
+	/* The scheduler may have something then that it does not have now. */
+	uint64_t change = device->host->options.scheduler->next_change(device->host->sched, device->index, now.v);
+	if (when.v > change)
+		when.v = change;
+	if (when.v == UINT64_MAX)
+		when.v = 0;
 	return when;
 }
 

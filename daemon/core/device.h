@@ -15,6 +15,7 @@
 #include "daemon/core/submission.h"
 #include "daemon/core/worker.h"
 #include "daemon/npu/npu.h"
+#include "daemon/policy/quantum.h"
 #include "daemon/policy/recovery.h"
 #include "daemon/util/list.h"
 #include "daemon/util/types.h"
@@ -119,8 +120,7 @@ struct device {
 	/* tenure */
 	nsec_t switch_began;
 	enum sched_class switch_class; /* of the work that it is for */
-	uint64_t switch_ns; /* what a switch to a session costs, smoothed */
-	nsec_t stay_until; /* while it has work, the session that is attached stays */
+	struct quantum quantum;
 	struct session *attached;
 	struct session *target; /* of the switch under way */
 	bool dirty; /* a switch failed half-way: mappings of any session may be live */

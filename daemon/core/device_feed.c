@@ -176,19 +176,25 @@ static bool start_cancel(struct device *device)
 	return true;
 }
 
-/* In the scheduler's order, except that a tenure that just began is not given up while its session has work. */
+/* What cannot meet its deadline any more takes no device time from what can. */
+static void shed_late(struct device *device)
+{
+	const struct sched_ops *ops = device->host->options.scheduler;
+	nsec_t now = clock_now();
+	struct sched_item *item;
+
+	while ((item = ops->pick_late(device->host->sched, device->index, now.v)) != NULL)
+		submission_drop(list_entry(item, struct submission, item), OUT_SHED,
+				"its deadline could not be met: it never ran", now);
+}
+
 static struct sched_item *pick(struct device *device)
 {
 	struct host *host = device->host;
-	const struct sched_ops *ops = host->options.scheduler;
-	nsec_t now = clock_now();
 	struct session *attached = device->attached;
-	struct sched_item *item = ops->pick_next(host->sched, device->index, attached ? attached->id : 0, now.v);
 
-	if (!item || !attached || item->queue->session == &attached->share || now.v >= device->stay_until.v)
-		return item;
-	struct sched_item *own = ops->pick_of(host->sched, &attached->share, now.v);
-	return own ? own : item;
+	return quantum_pick(&device->quantum, host->options.scheduler, host->sched, device->index,
+			    attached ? &attached->share : NULL, clock_now().v);
 }
 
 /* Only an abort takes work back from the hardware: what is ahead there is little, in number and in time. */
@@ -208,6 +214,8 @@ void device_feed(struct device *device)
 {
 	if (device->redial)
 		ring_again(device);
+	if (device->state == DEV_READY)
+		shed_late(device);
 	for (;;) {
 		if (device->state != DEV_READY)
 			return;

@@ -38,6 +38,7 @@ enum outcome {
 	OUT_CANCELLED = 5,
 	OUT_DEVICE_RESET = 6,
 	OUT_DEVICE_GONE = 7,
+	OUT_SHED = 8,
 	OUT_DEPENDENCY = 10,
 };
 

@@ -6,7 +6,7 @@
 
 const struct sched_ops *sched_by_name(const char *name)
 {
-	static const struct sched_ops *const policies[] = {&sched_fifo};
+	static const struct sched_ops *const policies[] = {&sched_fair, &sched_fifo};
 
 	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
 		if (strcmp(name, policies[i]->name) == 0)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/util/heap.h"
+
 /* In the order in which they are served; each below another is guaranteed its remainder. */
 enum sched_class { SCHED_REALTIME = 0, SCHED_HIGH, SCHED_NORMAL, SCHED_IDLE, SCHED_CLASSES };
 
@@ -20,31 +22,40 @@ enum sched_class { SCHED_REALTIME = 0, SCHED_HIGH, SCHED_NORMAL, SCHED_IDLE, SCH
 
 struct sched_params {
 	uint32_t devices;
-	/* No tenant with work waits longer for its class than so, however small its weight. 0: as long as it takes. */
+	/*
+	 * A tenant that waited so long for what its class gets is next, however small its weight; but not twice in a
+	 * row, so that the weights still count when many have waited. 0: never.
+	 */
 	uint64_t ageing_ns;
 	/* Of the device time while it has work, at least, in permille. Of SCHED_REALTIME: ignored. */
 	uint32_t remainder[SCHED_CLASSES];
 };
 
-/* A place in the tree; the scheduler's own. */
+/* A place in the tree that shares the time; sched_tree.h. */
 struct sched_node {
-	struct sched_node *child, *prev, *next; /* heap by start tag */
-	struct sched_node *older, *newer; /* by the time since which it waits */
+	struct heap_node link; /* in the parent's heap while something below waits */
 	struct sched_node *parent;
-	uint64_t start; /* tag: virtual time */
-	uint64_t since_ns;
+	struct heap children; /* by tag */
+	uint64_t tag; /* virtual time at which it is next to be served: nanoseconds per unit of weight */
+	uint32_t rest; /* of the last division by the weight */
 	uint32_t weight;
+	uint64_t order; /* among equal tags */
+	uint64_t virtual_now; /* of the children: the tag of the one that was served last */
+	uint64_t virtual_end; /* of the children: the largest tag of those that have nothing to do */
+	uint64_t waiting_ns; /* estimates of the items below that wait */
 	uint32_t waiting; /* items below */
 	uint32_t running; /* items below that are on the device */
-	bool in_heap;
+	bool held; /* may not be served */
 };
+
+struct sched_place;
 
 /* Inside the caller's objects; the fields before `own` are set before _open(), and by the calls below afterwards. */
 struct sched_tenant {
 	uint32_t weight; /* 1..SCHED_MAX_WEIGHT */
 	uint32_t time_permille; /* of a device's time at most; 0 or SCHED_WHOLE: no limit */
 	struct {
-		struct sched_node *nodes; /* device × class */
+		struct sched_place *places; /* one per device */
 	} own;
 };
 
@@ -55,6 +66,7 @@ struct sched_session {
 	uint32_t weight;
 	struct {
 		struct sched_node nodes[SCHED_CLASSES];
+		struct heap urgent[SCHED_CLASSES]; /* queues whose first item has a deadline */
 	} own;
 };
 
@@ -66,6 +78,7 @@ struct sched_queue {
 	uint32_t weight;
 	struct {
 		struct sched_node node;
+		struct heap_node urgent;
 		struct sched_item *first, *last; /* by arrival */
 	} own;
 };
@@ -79,7 +92,10 @@ struct sched_item {
 	struct {
 		struct sched_item *prev, *next;
 		enum { SCHED_ITEM_AWAY = 0, SCHED_ITEM_QUEUED, SCHED_ITEM_RUNNING } state;
+		struct heap_node late; /* by the latest start that meets the deadline */
 		uint64_t charged_ns;
+		enum sched_class class; /* that was charged */
+		bool contended; /* a better class had work when it was dispatched */
 	} own;
 };
 
@@ -102,7 +118,10 @@ struct sched_ops {
 
 	/* -ENOMEM */
 	int (*tenant_open)(struct sched *sched, struct sched_tenant *tenant);
-	/* Its sessions were closed before. */
+	/*
+	 * Its sessions were closed before. What it owes goes with it: a tenant who could come back at once as a new one
+	 * would have no debts, so callers keep those open that they know.
+	 */
 	void (*tenant_close)(struct sched *sched, struct sched_tenant *tenant);
 	void (*session_open)(struct sched *sched, struct sched_session *session);
 	/* Its queues were closed before. */
@@ -124,15 +143,15 @@ struct sched_ops {
 	 */
 	struct sched_item *(*pick_next)(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns);
 	/*
-	 * The next one of this session, NULL if it has none that is of the class of pick_next() or a better one: for a
-	 * caller that does not want to change the tenure yet.
+	 * The next one of this session, NULL if it has none that is of the class of pick_next() or a better one, or may
+	 * not run: for a caller that does not want to change the tenure yet.
 	 */
 	struct sched_item *(*pick_of)(struct sched *sched, struct sched_session *session, uint64_t now_ns);
 	/* An item that waits and can no longer meet its deadline, NULL if there is none. The caller removes it. */
 	struct sched_item *(*pick_late)(struct sched *sched, uint32_t device, uint64_t now_ns);
 	/*
-	 * When pick_next() or pick_late() may answer differently though nothing was called in between; UINT64_MAX:
-	 * never.
+	 * When pick_next() may find something where it found nothing, or pick_late(), though nothing was called in
+	 * between: after now_ns. UINT64_MAX: never.
 	 */
 	uint64_t (*next_change)(struct sched *sched, uint32_t device, uint64_t now_ns);
 	/* The picked item went to the device: it leaves the queue and is charged its estimate. */
@@ -147,6 +166,7 @@ struct sched_ops {
 	void (*explain)(struct sched *sched, const struct sched_item *item, uint64_t now_ns, struct sched_why *why);
 };
 
+extern const struct sched_ops sched_fair;
 extern const struct sched_ops sched_fifo;
 
 /* NULL if there is no such policy. */

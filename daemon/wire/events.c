@@ -12,6 +12,7 @@ _Static_assert((int)OUT_DONE == (int)NPUD__OUTCOME__OUTCOME_DONE &&
 		   (int)OUT_CANCELLED == (int)NPUD__OUTCOME__OUTCOME_CANCELLED &&
 		   (int)OUT_DEVICE_RESET == (int)NPUD__OUTCOME__OUTCOME_DEVICE_RESET &&
 		   (int)OUT_DEVICE_GONE == (int)NPUD__OUTCOME__OUTCOME_DEVICE_GONE &&
+		   (int)OUT_SHED == (int)NPUD__OUTCOME__OUTCOME_SHED &&
 		   (int)OUT_DEPENDENCY == (int)NPUD__OUTCOME__OUTCOME_DEPENDENCY,
 	       "core counts outcomes as the protocol does");
 

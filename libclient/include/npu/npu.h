@@ -70,6 +70,7 @@ enum npu_outcome {
 	NPU_CANCELLED = 5,
 	NPU_DEVICE_RESET = 6, /* lost to a reset that another job caused: submit again */
 	NPU_DEVICE_GONE = 7,
+	NPU_SHED = 8, /* its deadline could not be met: it never ran */
 	NPU_DEPENDENCY = 10, /* what it depends on did not end well: it never ran */
 };
 

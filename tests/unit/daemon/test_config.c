@@ -118,7 +118,7 @@ static const char *const bad[][2] = {
     {"{" DEVICES ", \"socket\": {\"mode\": \"0680\"}}", "socket.mode: "},
     {"{" DEVICES ", \"socket\": []}", "socket: must be an object"},
     {"{" DEVICES ", \"log\": {\"level\": \"loud\"}}", "log.level: must be one of \"error\", \"warn\""},
-    {"{" DEVICES ", \"scheduler\": {\"policy\": \"fair\"}}", "scheduler.policy: "},
+    {"{" DEVICES ", \"scheduler\": {\"policy\": \"lottery\"}}", "scheduler.policy: must be one of \"fair\", \"fifo\""},
     {"{" DEVICES ", \"scheduler\": {\"max_in_flight\": 9}}", "scheduler.max_in_flight: "},
     {"{" DEVICES ", \"budget\": {\"default_ms\": 2, \"max_ms\": 1}}", "budget.default_ms: "},
     {"{" DEVICES ", \"budget\": {\"max_ms\": 1.5}}", "budget.max_ms: "},

@@ -109,6 +109,77 @@ START_TEST(in_flight_work_is_bounded)
 }
 END_TEST
 
+static struct sched_item *item_of(struct session *session, uint64_t submission)
+{
+	for (uint32_t i = 0; i < NPUD_MAX_INFLIGHT_EVENTS; i++)
+		if (session->pool[i].state != SUBMISSION_FREE && submission_id(&session->pool[i]) == submission)
+			return &session->pool[i].item;
+	return NULL;
+}
+
+START_TEST(what_cannot_meet_its_deadline_is_shed_in_time_and_never_runs)
+{
+	struct host_options options = world_options();
+	struct world world;
+	options.max_in_flight = 1;
+	options.scheduler = &sched_fair;
+	world_open_with(&world, &options);
+	struct session *session = world_session(&world);
+	struct job *a = make_job(session);
+	uint64_t running = run(&world, session, a);
+	uint64_t late = submit(session, make_job(session));
+	struct sched_item *item = item_of(session, late);
+
+	sched_fair.remove(world.host->sched, item, fake_now.v);
+	item->deadline_ns = fake_now.v + 2000000;
+	item->estimate_ns = 500000;
+	sched_fair.enqueue(world.host->sched, item, fake_now.v);
+	device_pump(world.device);
+	/* The timer fires when the last moment to start it has passed, though the device is busy. */
+	ck_assert_uint_eq(world.armed_ns, 1500001);
+	pass_time(&world, 1500000);
+	ck_assert(!has_result(session));
+	pass_time(&world, 1);
+	expect(session, late, OUT_SHED);
+	complete(&world, a);
+	expect(session, running, OUT_DONE);
+	ck_assert_str_eq(world.fake->trace, "mmcD");
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_tenant_that_used_up_its_time_runs_when_the_timer_fires)
+{
+	struct host_options options = world_options();
+	struct world world;
+	options.scheduler = &sched_fair;
+	world_open_with(&world, &options);
+	struct session *session = world_session(&world);
+	struct sched *sched = world.host->sched;
+	struct job *a = make_job(session);
+
+	/* As if the configuration had said so. */
+	sched_fair.tenant_close(sched, session->share.tenant);
+	session->share.tenant->time_permille = 100;
+	ck_assert_int_eq(sched_fair.tenant_open(sched, session->share.tenant), 0);
+	sched_fair.session_open(sched, &session->share);
+	sched_fair.queue_open(sched, &session->queue.share);
+	uint64_t first = run(&world, session, a);
+	fake_now.v += 20 * NSEC_PER_MSEC;
+	complete(&world, a);
+	expect(session, first, OUT_DONE);
+	uint64_t second = submit(session, a);
+	/* 10 ms were there; the estimated one was back when the other 19 were taken: 9 ms at a tenth. */
+	ck_assert_uint_eq(world.device->in_flight_count, 0);
+	ck_assert_uint_eq(world.armed_ns, 90 * NSEC_PER_MSEC + 1);
+	pass_time(&world, 90 * NSEC_PER_MSEC + 1);
+	ck_assert_uint_eq(world.device->in_flight_count, 1);
+	complete(&world, a);
+	expect(session, second, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(a_prepared_job_is_on_the_device_at_most_once)
 {
 	struct world world;
@@ -486,6 +557,8 @@ int main(void)
 	tcase_add_test(tcase, a_matching_pointer_completes_all_before_it);
 	tcase_add_test(tcase, unknown_pointers_are_counted_and_end_nothing);
 	tcase_add_test(tcase, in_flight_work_is_bounded);
+	tcase_add_test(tcase, what_cannot_meet_its_deadline_is_shed_in_time_and_never_runs);
+	tcase_add_test(tcase, a_tenant_that_used_up_its_time_runs_when_the_timer_fires);
 	tcase_add_test(tcase, a_prepared_job_is_on_the_device_at_most_once);
 	tcase_add_test(tcase, the_chain_is_rewritten_before_each_run);
 	tcase_add_test(tcase, a_tenure_change_follows_the_protocol);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the policy "fair": what there is per device, and per tenant on it. */
+#ifndef NPUD_POLICY_SCHED_FAIR_H
+#define NPUD_POLICY_SCHED_FAIR_H
+
+#include "daemon/policy/sched.h"
+#include "daemon/policy/sched_bucket.h"
+#include "daemon/policy/sched_class.h"
+#include "daemon/policy/sched_tree.h"
+#include "daemon/util/list.h"
+
+/* What one class of a device serves. */
+struct fair_class {
+	struct sched_node root;
+	struct list waiting; /* struct fair_share, the one that waits for the longest time first */
+	bool by_age; /* the last one was served because it had waited */
+};
+
+struct fair_device {
+	struct fair_class of[SCHED_CLASSES];
+	struct sched_classes classes;
+	struct heap late; /* struct sched_item */
+	struct heap held; /* struct sched_place, by the end of it */
+};
+
+struct sched {
+	uint64_t ageing_ns;
+	uint64_t order;
+	uint32_t devices;
+	struct fair_device device[];
+};
+
+/* A tenant in a class of a device. */
+struct fair_share {
+	struct sched_node node;
+	struct list waiting;
+	uint64_t since_ns; /* that it waits, or was served the last time */
+};
+
+/* A tenant on a device. */
+struct sched_place {
+	struct fair_device *device;
+	struct sched_bucket bucket;
+	struct heap_node held; /* while the bucket is empty */
+	uint64_t held_until_ns;
+	struct fair_share of[SCHED_CLASSES];
+};
+
+/* No item is charged more than 52 days: sums and products stay inside 64 bits. */
+#define FAIR_LONGEST_NS (1ull << 52)
+
+static inline uint64_t fair_bounded(uint64_t ns)
+{
+	return ns < FAIR_LONGEST_NS ? ns : FAIR_LONGEST_NS;
+}
+
+static inline struct sched_place *fair_place(const struct sched_session *session)
+{
+	return &session->tenant->own.places[session->device];
+}
+
+static inline bool fair_is_held(const struct sched_place *place)
+{
+	return place->held.inside;
+}
+
+/* sched_fair.c: an item begins or ceases to be the first of its queue. */
+void fair_head_leaves(struct sched_queue *queue);
+void fair_head_comes(struct sched_queue *queue);
+/* Items of a class of the session begin or cease to wait, in the tenant's books and the device's. */
+void fair_wait(struct sched *sched, struct sched_session *session, enum sched_class class, uint32_t items, uint64_t ns,
+	       uint64_t now_ns);
+void fair_leave(struct sched_session *session, enum sched_class class, uint32_t items, uint64_t ns, uint64_t now_ns);
+/* After a change of what waits or is held. */
+void fair_update(struct sched_place *place, enum sched_class class, uint64_t now_ns);
+/* When the item has to start at the latest. */
+uint64_t fair_latest(const struct sched_item *item);
+
+/* sched_fair_run.c */
+void fair_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns);
+void fair_dispatched(struct sched *sched, struct sched_item *item, uint64_t now_ns);
+void fair_completed(struct sched *sched, struct sched_item *item, uint64_t device_ns, uint64_t now_ns);
+void fair_remove(struct sched *sched, struct sched_item *item, uint64_t now_ns);
+void fair_charge(struct sched *sched, struct sched_session *session, enum sched_class class, uint64_t device_ns,
+		 uint64_t now_ns);
+
+/* sched_fair_pick.c */
+struct sched_item *fair_pick_next(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns);
+struct sched_item *fair_pick_of(struct sched *sched, struct sched_session *session, uint64_t now_ns);
+struct sched_item *fair_pick_late(struct sched *sched, uint32_t device, uint64_t now_ns);
+uint64_t fair_next_change(struct sched *sched, uint32_t device, uint64_t now_ns);
+/* Whose bucket has something again may be served again. */
+void fair_let_go(struct fair_device *device, uint64_t now_ns);
+
+/* sched_fair_explain.c */
+void fair_explain(struct sched *sched, const struct sched_item *item, uint64_t now_ns, struct sched_why *why);
+
+#endif
