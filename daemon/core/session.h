@@ -17,6 +17,7 @@
 #include "daemon/core/worker.h"
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
+#include "daemon/policy/tenants.h"
 #include "daemon/util/fail.h"
 #include "daemon/util/handles.h"
 #include "daemon/util/list.h"
@@ -42,6 +43,8 @@ struct session_identity {
 	gid_t gid;
 	pid_t pid;
 	uint32_t rights;
+	const struct tenant_profile *profile; /* NULL: nobody knows this peer, and it is refused */
+	unsigned fds; /* of the daemon, that its connection takes */
 };
 
 struct session_hooks {

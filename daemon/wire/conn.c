@@ -83,7 +83,8 @@ static int reply_error(struct conn *conn, uint32_t serial, int error, const stru
 	error_fill(&body, error, fail);
 	reply.serial = serial;
 	reply.error = &body;
-	conn->closing = error_is_fatal(error);
+	/* Who belongs to no tenant is told so once. */
+	conn->closing = error_is_fatal(error) || !conn->identity.profile;
 	return send_reply(conn, &reply, -1);
 }
 
