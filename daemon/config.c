@@ -181,10 +181,13 @@ static void parse_devices(const json_t *root, struct config *config, struct conf
 
 static void set_defaults(struct config *config)
 {
-	static const struct config_limits session = {
-	    {1, NPUD_MAX_BUFFERS_PER_SESSION, 16ull << 30, NPUD_MAX_JOBS_PER_SESSION, 64ull << 20, ARENA_BYTES}};
-	static const struct config_limits tenant = {{256, 16384, 32ull << 30, 8192, 256ull << 20, 256ull << 20}};
-	static const struct config_limits all = {{1024, 65536, 64ull << 30, 65536, 1ull << 30, 1ull << 30}};
+	static const struct config_limits session = {{1, NPUD_MAX_BUFFERS_PER_SESSION, 16ull << 30,
+						      NPUD_MAX_JOBS_PER_SESSION, 64ull << 20, ARENA_BYTES,
+						      NPUD_MAX_INFLIGHT_EVENTS, 8192}};
+	static const struct config_limits tenant = {
+	    {256, 16384, 32ull << 30, 8192, 256ull << 20, 256ull << 20, 16384, 32768}};
+	static const struct config_limits all = {
+	    {1024, 65536, 64ull << 30, 65536, 1ull << 30, 1ull << 30, 65536, 98304}};
 
 	memset(config, 0, sizeof(*config));
 	memcpy(config->socket.path, NPUD_DEFAULT_SOCKET, sizeof(NPUD_DEFAULT_SOCKET));

@@ -20,6 +20,8 @@ const struct config_key config_limit_keys[] = {
     CONFIG_UINT("jobs", struct config_limits, maximum[QUOTA_JOBS], 1, 1u << 20),
     CONFIG_UINT("job_bytes", struct config_limits, maximum[QUOTA_JOB_BYTES], 4096, 1ull << 40),
     CONFIG_UINT("tcb_bytes", struct config_limits, maximum[QUOTA_TCB_BYTES], 4096, 1ull << 40),
+    CONFIG_UINT("queued", struct config_limits, maximum[QUOTA_QUEUED], 1, 1u << 24),
+    CONFIG_UINT("fds", struct config_limits, maximum[QUOTA_FDS], 4, 1u << 20),
     CONFIG_END};
 
 static const struct config_key match_keys[] = {

@@ -23,6 +23,7 @@ struct fence {
 	uint64_t name; /* host->fences */
 	uint8_t secret[NPUD_FENCE_SECRET_BYTES];
 	int notify_fd; /* closed when it ends; -1: nobody wants to know */
+	struct session *payer; /* of the descriptor, while it is open */
 };
 
 /* A session's hold on a fence. */

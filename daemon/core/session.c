@@ -14,14 +14,21 @@
 #include "daemon/core/tenant.h"
 #include "daemon/util/clock.h"
 
-int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail)
+int session_charge_all(struct session *session, const struct quota_amount *amounts, size_t count, struct fail *fail)
 {
 	struct quota_violation violation;
 
-	if (quota_charge(&session->quota, resource, amount, &violation) == 0)
+	if (quota_charge_all(&session->quota, amounts, count, &violation) == 0)
 		return 0;
-	return fail_limit(fail, quota_resource_name(resource), violation.owner, violation.used, violation.maximum,
-			  "release what is not needed or ask the operator to raise it");
+	return fail_limit(fail, quota_resource_name(violation.resource), violation.owner, violation.used,
+			  violation.maximum, "release what is not needed or ask the operator to raise it");
+}
+
+int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail)
+{
+	const struct quota_amount one = {resource, amount};
+
+	return session_charge_all(session, &one, 1, fail);
 }
 
 /* ------------------------------------------------------------------ open and close */
@@ -75,13 +82,15 @@ static int session_enter(struct session *session, struct fail *fail)
 	session->device = host_pick_device(host);
 	if (!session->device)
 		return fail_set(fail, ENODEV, "session: this daemon serves no device");
-	int error = session_charge(session, QUOTA_SESSIONS, 1, fail);
+	/* The connection's descriptors, too: before, limits.connections and hello_ms bound them. */
+	const struct quota_amount entry[] = {{QUOTA_SESSIONS, 1}, {QUOTA_FDS, session->identity.fds}};
+	int error = session_charge_all(session, entry, 2, fail);
 	if (error < 0)
 		return error;
 	const struct device *device = session->device;
 	error = address_space_init(&session->space, &device->reach, host_pick_slot(host, device));
 	if (error < 0) {
-		quota_release(&session->quota, QUOTA_SESSIONS, 1);
+		quota_release_all(&session->quota, entry, 2);
 		return fail_set(fail, -error, "session: no address space on device %s: %s", device->name,
 				strerror(-error));
 	}
@@ -201,6 +210,7 @@ void session_close(struct session *session)
 		return;
 	session->closing = true;
 	session->hooks = NULL;
+	quota_release(&session->quota, QUOTA_FDS, session->identity.fds);
 	list_splice(&session->free_submissions, &session->final);
 	end_submissions(session);
 	list_each (node, next, &session->fences)

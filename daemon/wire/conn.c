@@ -233,6 +233,7 @@ int conn_new(struct server *server, int fd, const struct session_identity *ident
 	conn->pidfd = pidfd;
 	conn->out_fd = -1;
 	conn->identity = *identity;
+	conn->identity.fds = pidfd >= 0 ? 2 : 1;
 	list_init(&conn->link);
 	list_init(&conn->dirty);
 	int error = event_assign(&conn->readable, base, fd, EV_READ | EV_PERSIST, on_readable, conn);

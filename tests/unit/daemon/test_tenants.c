@@ -317,6 +317,168 @@ START_TEST(a_class_has_to_be_allowed_and_realtime_needs_its_right_too)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ what is charged, and when it comes back */
+
+static uint64_t used(const struct session *session, enum quota_resource resource)
+{
+	return session->tenant->quota.used[resource];
+}
+
+static void expect_refused(int error, const struct fail *fail, const char *limit, uint64_t used_by_tenant)
+{
+	ck_assert_int_eq(error, -EDQUOT);
+	ck_assert_str_eq(fail->limit, limit);
+	ck_assert_str_eq(fail->owner, "tenant default:1000");
+	ck_assert_uint_eq(fail->used, used_by_tenant);
+	ck_assert_uint_eq(fail->maximum, used_by_tenant);
+	ck_assert_ptr_nonnull(strstr(fail->text, fail->owner));
+	ck_assert_ptr_nonnull(strstr(fail->text, limit));
+}
+
+static void open_with_limit(struct world *world, enum quota_resource resource, uint64_t maximum)
+{
+	struct host_options options = world_options();
+
+	options.tenants.fallback.maximum[resource] = maximum;
+	world_open_with(world, &options);
+}
+
+START_TEST(submissions_count_from_their_acceptance_to_their_end)
+{
+	struct world world;
+	struct fail fail;
+	uint64_t submission;
+
+	open_with_limit(&world, QUOTA_QUEUED, 4);
+	struct session *a = world_session(&world), *b = world_session(&world);
+	struct session *other = world_session_of(&world, 1001);
+	struct job *job_a = make_job(a), *job_b = make_job(b);
+	uint64_t first = run(&world, a, job_a), waits = submit(a, job_a);
+	submit(b, job_b);
+	submit(b, job_b);
+	ck_assert_uint_eq(used(a, QUOTA_QUEUED), 4);
+	expect_refused(try_submit(a, job_a, 0, &submission, &fail), &fail, "queued", 4);
+	expect_refused(try_submit(b, job_b, 0, &submission, &fail), &fail, "queued", 4);
+	submit(other, make_job(other)); /* pays for himself */
+	/* what is cancelled has ended, and so has what the client has not heard of */
+	ck_assert_int_eq(session_cancel(a, waits), CANCEL_QUEUED);
+	ck_assert_uint_eq(used(a, QUOTA_QUEUED), 3);
+	complete(&world, job_a);
+	ck_assert_uint_eq(used(a, QUOTA_QUEUED), 2);
+	expect(a, waits, OUT_CANCELLED);
+	expect(a, first, OUT_DONE);
+	ck_assert_uint_eq(used(a, QUOTA_QUEUED), 2);
+	session_close(b);
+	world_work(&world);
+	complete(&world, job_b);
+	ck_assert_uint_eq(used(a, QUOTA_QUEUED), 0);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_submission_that_is_refused_counts_for_nothing)
+{
+	struct submit_request request = {.want_fence = true};
+	struct submit_reply reply;
+	struct world world;
+	struct fail fail;
+
+	open_with_limit(&world, QUOTA_FDS, 3);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	request.job = job->handle;
+	/* no descriptor is left for its fence */
+	expect_refused(session_submit(session, &request, &reply, &fail), &fail, "fds", 3);
+	ck_assert_uint_eq(used(session, QUOTA_QUEUED), 0);
+	ck_assert_uint_eq(used(session, QUOTA_FDS), 3);
+	ck_assert_uint_eq(session->active, 0);
+	request = (struct submit_request){.job = 77};
+	ck_assert_int_eq(session_submit(session, &request, &reply, &fail), -ENOENT);
+	ck_assert_uint_eq(used(session, QUOTA_QUEUED), 0);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(descriptors_count_while_they_are_open)
+{
+	struct buffer_request wanted = {.bytes = 8192};
+	struct submit_request request = {.want_fence = true};
+	struct submit_reply reply;
+	struct buffer *buffer;
+	struct world world;
+	struct fail fail;
+
+	open_with_limit(&world, QUOTA_FDS, 7);
+	struct session *a = world_session(&world), *b = world_session(&world);
+	ck_assert_uint_eq(used(a, QUOTA_FDS), 4);
+	struct buffer *held = make_buffer(a, 8192, false);
+	struct job *job = make_job(b);
+	ck_assert_uint_eq(used(a, QUOTA_FDS), 6);
+	request.job = job->handle;
+	ck_assert_int_eq(session_submit(b, &request, &reply, &fail), 0);
+	close(reply.fence.notify_fd);
+	ck_assert_uint_eq(used(a, QUOTA_FDS), 7);
+	int error = buffer_import(a, make_memory(8192, F_SEAL_SHRINK), &wanted, &buffer, &fail);
+	expect_refused(error, &fail, "fds", 7);
+	ck_assert_uint_eq(used(a, QUOTA_BUFFERS), 2);
+	ck_assert_uint_eq(used(a, QUOTA_BUFFER_BYTES), 16384);
+	/* the fence's until it ends, the buffer's until it is closed, the connection's until that is */
+	world_work(&world);
+	complete(&world, job);
+	ck_assert_uint_eq(used(a, QUOTA_FDS), 6);
+	ck_assert_int_eq(buffer_release_handle(a, held->handle, NULL), 0);
+	ck_assert_uint_eq(used(a, QUOTA_FDS), 6);
+	world_work(&world);
+	ck_assert_uint_eq(used(a, QUOTA_FDS), 5);
+	session_close(b);
+	world_work(&world);
+	ck_assert_uint_eq(used(a, QUOTA_FDS), 2);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_connection_that_no_descriptors_are_left_for_gets_no_session)
+{
+	struct session_identity identity = {.uid = 1000, .fds = 2};
+	struct session *session;
+	struct world world;
+	struct fail fail;
+
+	open_with_limit(&world, QUOTA_FDS, 3);
+	struct session *first = world_session(&world);
+	identity.profile = first->identity.profile;
+	ck_assert_int_eq(session_open(world.host, &identity, NULL, NULL, &session, &fail), -EDQUOT);
+	ck_assert_str_eq(fail.limit, "fds");
+	ck_assert_uint_eq(fail.used, 2);
+	ck_assert_uint_eq(used(first, QUOTA_SESSIONS), 1);
+	ck_assert_uint_eq(used(first, QUOTA_FDS), 2);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_session_has_a_limit_of_its_own_inside_its_tenants)
+{
+	struct host_options options = world_options();
+	struct buffer_request wanted = {.bytes = 4096};
+	struct buffer *buffer;
+	struct world world;
+	struct fail fail;
+
+	options.tenants.fallback.session_maximum[QUOTA_BUFFERS] = 2;
+	options.tenants.fallback.maximum[QUOTA_BUFFERS] = 3;
+	world_open_with(&world, &options);
+	struct session *a = world_session(&world), *b = world_session(&world);
+	make_buffer(a, 4096, false);
+	make_buffer(a, 4096, false);
+	ck_assert_int_eq(buffer_import(a, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), -EDQUOT);
+	ck_assert_str_eq(fail.owner, "session");
+	make_buffer(b, 4096, false);
+	expect_refused(buffer_import(b, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), &fail, "buffers",
+		       3);
+	world_close(&world);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tenants");
@@ -335,6 +497,11 @@ int main(void)
 	tcase_add_test(tcase, the_scheduler_is_told_weight_and_time);
 	tcase_add_test(tcase, who_belongs_to_no_tenant_gets_no_session_and_is_told_what_to_do);
 	tcase_add_test(tcase, a_class_has_to_be_allowed_and_realtime_needs_its_right_too);
+	tcase_add_test(tcase, submissions_count_from_their_acceptance_to_their_end);
+	tcase_add_test(tcase, a_submission_that_is_refused_counts_for_nothing);
+	tcase_add_test(tcase, descriptors_count_while_they_are_open);
+	tcase_add_test(tcase, a_connection_that_no_descriptors_are_left_for_gets_no_session);
+	tcase_add_test(tcase, a_session_has_a_limit_of_its_own_inside_its_tenants);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }
