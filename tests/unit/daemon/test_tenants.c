@@ -146,7 +146,7 @@ static const char *parsed(const char *text)
 {
 	static char copy[256];
 
-	strcpy(copy, text);
+	(void)snprintf(copy, sizeof(copy), "%s", text);
 	return cgroup_parse(copy, strlen(text));
 }
 
@@ -233,8 +233,8 @@ static void open_with_rules(struct world *world)
 	for (int i = 0; i < 2; i++)
 		options.tenants.rule[i].profile = options.tenants.fallback;
 	options.tenants.rule[0].profile.per = TENANT_PER_RULE;
-	strcpy(options.tenants.rule[0].profile.name, "batch");
-	strcpy(options.tenants.rule[1].profile.name, "people");
+	(void)snprintf(options.tenants.rule[0].profile.name, TENANT_NAME_BYTES, "batch");
+	(void)snprintf(options.tenants.rule[1].profile.name, TENANT_NAME_BYTES, "people");
 	options.tenants.rule[0].profile.weight = 7;
 	options.tenants.rule[0].profile.time_permille = 250;
 	world_open_with(world, &options);

@@ -130,7 +130,7 @@ START_TEST(a_peer_is_identified_when_it_is_accepted_and_stays_who_it_is)
 	bench_open(&bench);
 	struct tenant_rules *rules = &bench.world.host->options.tenants;
 	rules->rule[0].profile = rules->fallback;
-	strcpy(rules->rule[0].profile.name, "ours");
+	(void)snprintf(rules->rule[0].profile.name, TENANT_NAME_BYTES, "ours");
 	rules->rule[0].match.who.users = (struct right_ids){.count = 1, .id = {getuid()}};
 	rules->count = 1;
 	int early = client_open(&bench);
