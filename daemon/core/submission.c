@@ -97,6 +97,7 @@ void submission_finish(struct submission *submission, const struct submission_re
 	submission->state = SUBMISSION_FINAL;
 	submission->result = *result;
 	session->active--;
+	quota_release(&session->quota, QUOTA_QUEUED, 1);
 	session->host->counters.submissions--;
 	session->host->counters.completed++;
 	leave_dependencies(submission);
