@@ -60,6 +60,11 @@ static const struct config_key scheduler_keys[] = {
 static const struct config_key budget_keys[] = {
     CONFIG_UINT("default_ms", struct config, budget.default_ms, 1, 86400000),
     CONFIG_UINT("max_ms", struct config, budget.max_ms, 1, 86400000), CONFIG_END};
+static const struct config_key quarantine_keys[] = {
+    CONFIG_UINT("session_threshold", struct config, quarantine.session_threshold, 0, QUARANTINE_MAX_THRESHOLD),
+    CONFIG_UINT("tenant_threshold", struct config, quarantine.tenant_threshold, 0, QUARANTINE_MAX_THRESHOLD),
+    CONFIG_UINT("half_life_s", struct config, quarantine.half_life_s, 1, 86400),
+    CONFIG_UINT("minimum_s", struct config, quarantine.minimum_s, 0, 86400), CONFIG_END};
 static const struct config_key limit_keys[] = {
     CONFIG_UINT("sessions", struct config_limits, maximum[QUOTA_SESSIONS], 1, 65536),
     CONFIG_UINT("buffers", struct config_limits, maximum[QUOTA_BUFFERS], 1, 1u << 20),
@@ -91,6 +96,7 @@ static const struct config_key top_keys[] = {{"socket", KIND_OBJECT, 0, 0, 0, NU
 					     {"log", KIND_OBJECT, 0, 0, 0, NULL, log_keys, false},
 					     {"scheduler", KIND_OBJECT, 0, 0, 0, NULL, scheduler_keys, false},
 					     {"budget", KIND_OBJECT, 0, 0, 0, NULL, budget_keys, false},
+					     {"quarantine", KIND_OBJECT, 0, 0, 0, NULL, quarantine_keys, false},
 					     CONFIG_CHOICE("scrub", struct config, scrub, scrubs),
 					     {"limits", KIND_OBJECT, 0, 0, 0, NULL, limits_keys, false},
 					     {"rights", KIND_OBJECT, 0, 0, 0, NULL, rights_keys, false},
@@ -201,6 +207,10 @@ static void set_defaults(struct config *config)
 	config->scheduler.remainder.permille[SCHED_IDLE] = 10;
 	config->budget.default_ms = 60000;
 	config->budget.max_ms = 3600000;
+	config->quarantine.session_threshold = 16;
+	config->quarantine.tenant_threshold = 32;
+	config->quarantine.half_life_s = 60;
+	config->quarantine.minimum_s = 10;
 	config->scrub = SCRUB_RESET;
 	config->limits.session = session;
 	config->limits.tenant = tenant;
@@ -289,12 +299,16 @@ void config_host_options(const struct config *config, struct host_options *out)
 	memset(out, 0, sizeof(*out));
 	out->scheduler = sched_by_name(config->scheduler.policy);
 	out->ageing_ns = config->scheduler.ageing_ms * NSEC_PER_MSEC;
-	for (int class = 0; class < SCHED_CLASSES; class++)
+	for (int class = 0; class < SCHED_CLASSES; class ++)
 		out->remainder[class] = (uint32_t)config->scheduler.remainder.permille[class];
 	out->max_in_flight = (uint32_t)config->scheduler.max_in_flight;
 	out->max_in_flight_ns = config->scheduler.max_in_flight_us * NSEC_PER_USEC;
 	out->default_budget_ns = config->budget.default_ms * NSEC_PER_MSEC;
 	out->max_budget_ns = config->budget.max_ms * NSEC_PER_MSEC;
+	out->quarantine.session_threshold = (uint32_t)config->quarantine.session_threshold;
+	out->quarantine.tenant_threshold = (uint32_t)config->quarantine.tenant_threshold;
+	out->quarantine.half_life_ns = config->quarantine.half_life_s * NSEC_PER_SEC;
+	out->quarantine.minimum_ns = config->quarantine.minimum_s * NSEC_PER_SEC;
 	out->scrub = (enum scrub_mode)config->scrub;
 	out->quirks.reset_keeps_gm = config->quirks.reset_keeps_gm;
 	out->quirks.create_always = config->quirks.create_always;

@@ -54,6 +54,8 @@ const char *npu_outcome_name(enum npu_outcome outcome)
 		return "device reset";
 	case NPU_DEVICE_GONE:
 		return "device gone";
+	case NPU_QUARANTINED:
+		return "quarantined";
 	}
 	return "unknown";
 }

@@ -10,7 +10,7 @@
 #define NPUD_PROTOCOL_MAJOR 1u
 #endif
 #ifndef NPUD_PROTOCOL_MINOR
-#define NPUD_PROTOCOL_MINOR 1u
+#define NPUD_PROTOCOL_MINOR 2u
 #endif
 
 #define NPUD_DEFAULT_SOCKET "/run/npud/npud.sock"

@@ -11,6 +11,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/offence.h"
 #include "daemon/util/clock.h"
 
 int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail)
@@ -228,7 +229,7 @@ static int check_submit(struct session *session, const struct job *job, uint64_t
 		if (job->buffers[i]->released)
 			return fail_set(fail, ENOENT, "job 0x%" PRIx64 ": buffer 0x%" PRIx64 " was released",
 					job->handle, job->buffers[i]->handle);
-	return 0;
+	return offence_check(session, clock_now(), fail);
 }
 
 static struct submission *take_submission(struct session *session)
@@ -238,6 +239,8 @@ static struct submission *take_submission(struct session *session)
 	list_remove(&submission->link);
 	submission->generation++;
 	submission->attempts = 0;
+	submission->lost = 0;
+	submission->restartable = false;
 	submission->cancel_wanted = false;
 	submission->item = (struct sched_item){
 	    .queue = &session->queue,

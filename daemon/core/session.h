@@ -13,6 +13,7 @@
 #include "daemon/core/address_space.h"
 #include "daemon/core/submission.h"
 #include "daemon/core/worker.h"
+#include "daemon/policy/quarantine.h"
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
 #include "daemon/util/fail.h"
@@ -53,6 +54,7 @@ struct session {
 	uint64_t id;
 	struct tenant *tenant;
 	struct quota quota;
+	struct quarantine_account offences;
 	struct sched_session share;
 	struct sched_queue queue; /* of whatever names no other */
 	struct device *device;

@@ -28,6 +28,7 @@ static const struct verb verbs[] = {
     [NPUD__REQUEST__BODY_JOB_CANCEL] = {"JobCancel", handle_job_cancel, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_STATS_QUERY] = {"StatsQuery", handle_stats_query, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_MAPS_QUERY] = {"MapsQuery", handle_maps_query, 0, false, 1, RIGHT_BIT(RIGHT_MAPS)},
+    [NPUD__REQUEST__BODY_PARDON] = {"Pardon", handle_pardon, 0, false, 2, RIGHTS_NONE},
 };
 
 /* Says nothing that depends on what others have. */

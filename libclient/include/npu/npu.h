@@ -66,6 +66,7 @@ enum npu_outcome {
 	NPU_CANCELLED = 5,
 	NPU_DEVICE_RESET = 6, /* lost to a reset that another job caused: submit again */
 	NPU_DEVICE_GONE = 7,
+	NPU_QUARANTINED = 9, /* never ran: earlier jobs of this session or user hung or faulted too often */
 };
 
 enum npu_cancel { NPU_CANCEL_QUEUED = 1, NPU_CANCEL_RUNNING = 2, NPU_CANCEL_FINISHED = 3 };
