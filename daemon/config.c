@@ -299,7 +299,7 @@ void config_host_options(const struct config *config, struct host_options *out)
 	memset(out, 0, sizeof(*out));
 	out->scheduler = sched_by_name(config->scheduler.policy);
 	out->ageing_ns = config->scheduler.ageing_ms * NSEC_PER_MSEC;
-	for (int class = 0; class < SCHED_CLASSES; class ++)
+	for (int class = 0; class < SCHED_CLASSES; class++)
 		out->remainder[class] = (uint32_t)config->scheduler.remainder.permille[class];
 	out->max_in_flight = (uint32_t)config->scheduler.max_in_flight;
 	out->max_in_flight_ns = config->scheduler.max_in_flight_us * NSEC_PER_USEC;
