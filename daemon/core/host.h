@@ -10,6 +10,7 @@
 
 #include "daemon/core/address_space.h"
 #include "daemon/npu/npu.h"
+#include "daemon/policy/quarantine.h"
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
 #include "daemon/policy/sched.h"
@@ -30,6 +31,7 @@ struct host_options {
 	uint64_t max_in_flight_ns; /* of estimated device time, from the second submission on */
 	uint64_t default_budget_ns;
 	uint64_t max_budget_ns;
+	struct quarantine_rules quarantine;
 	enum scrub_mode scrub;
 	struct npu_quirks quirks;
 	struct rights_rules rights;
@@ -61,6 +63,7 @@ struct host {
 	uint64_t next_arrival;
 	uint64_t next_job;
 	uint32_t slot_sessions[SPACE_SLOTS];
+	struct quarantine_tenants offenders;
 	struct host_counters counters;
 };
 

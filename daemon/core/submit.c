@@ -9,6 +9,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/offence.h"
 #include "daemon/core/session.h"
 #include "daemon/util/clock.h"
 
@@ -60,7 +61,7 @@ static int check_job(struct session *session, const struct job *job, struct fail
 		if (job->buffers[i]->released)
 			return fail_set(fail, ENOENT, "job 0x%" PRIx64 ": buffer 0x%" PRIx64 " was released",
 					job->handle, job->buffers[i]->handle);
-	return 0;
+	return offence_check(session, clock_now(), fail);
 }
 
 static struct submission *find_submission(struct session *session, uint64_t id)
@@ -119,6 +120,7 @@ static struct submission *take_submission(struct session *session)
 	list_remove(&submission->link);
 	submission->generation++;
 	submission->attempts = 0;
+	submission->lost = 0;
 	submission->cancel_wanted = false;
 	submission->dependencies = 0;
 	submission->fence = NULL;

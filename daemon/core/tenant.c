@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/core/host.h"
 
@@ -19,16 +20,57 @@ static struct tenant *find(const struct host *host, const struct tenant_profile 
 	return NULL;
 }
 
+#define PREFIX "tenant "
+
 static void set_owner(struct tenant *tenant)
 {
 	const struct tenant_profile *profile = tenant->profile;
 	bool shared = profile->per == TENANT_PER_RULE;
 	int bytes =
-	    shared ? snprintf(tenant->owner, sizeof(tenant->owner), "tenant %s", profile->name)
-		   : snprintf(tenant->owner, sizeof(tenant->owner), "tenant %s:%" PRIu32, profile->name, tenant->uid);
+	    shared ? snprintf(tenant->owner, sizeof(tenant->owner), PREFIX "%s", profile->name)
+		   : snprintf(tenant->owner, sizeof(tenant->owner), PREFIX "%s:%" PRIu32, profile->name, tenant->uid);
 
 	if (bytes < 0)
 		tenant->owner[0] = '\0';
+}
+
+static uint64_t key_of(uint32_t rule, uint32_t uid)
+{
+	return (uint64_t)rule << 32 | uid;
+}
+
+const char *tenant_name(const struct tenant *tenant)
+{
+	return tenant->owner + sizeof(PREFIX) - 1;
+}
+
+static const struct tenant_profile *profile_of(const struct tenant_rules *rules, uint32_t number)
+{
+	return number ? &rules->rule[number - 1].profile : &rules->fallback;
+}
+
+int tenant_key(const struct host *host, const char *name, uint64_t *out)
+{
+	const struct tenant_rules *rules = &host->options.tenants;
+	const char *colon = strrchr(name, ':');
+	char rule[TENANT_NAME_BYTES];
+	unsigned long user = 0;
+	char *end = NULL;
+
+	size_t bytes = colon ? (size_t)(colon - name) : strlen(name);
+	if (bytes >= sizeof(rule))
+		return -ENOENT;
+	memcpy(rule, name, bytes);
+	rule[bytes] = '\0';
+	uint32_t number = tenants_number(rules, rule);
+	if (number == TENANT_NO_RULE || (profile_of(rules, number)->per == TENANT_PER_RULE) != !colon)
+		return -ENOENT;
+	if (colon)
+		user = strtoul(colon + 1, &end, 10);
+	if (colon && (end == colon + 1 || *end || user > UINT32_MAX))
+		return -ENOENT;
+	*out = key_of(number, (uint32_t)user);
+	return 0;
 }
 
 static int tenant_new(struct host *host, const struct tenant_profile *profile, uint32_t uid, struct tenant **out)
@@ -47,6 +89,7 @@ static int tenant_new(struct host *host, const struct tenant_profile *profile, u
 		return error;
 	}
 	set_owner(tenant);
+	tenant->key = key_of(tenants_number(&host->options.tenants, profile->name), uid);
 	quota_init(&tenant->quota, tenant->owner, &host->quota, profile->maximum);
 	list_append(&host->tenants, &tenant->link);
 	*out = tenant;

@@ -17,11 +17,17 @@ struct tenant {
 	struct list link; /* host->tenants */
 	const struct tenant_profile *profile;
 	uint32_t uid; /* of whom it is; 0 where all peers of a rule are one */
-	char owner[TENANT_NAME_BYTES + 24]; /* as refusals name it */
+	uint64_t key; /* of this tenant and no other, whether it has sessions or not */
+	char owner[TENANT_NAME_BYTES + 24]; /* as refusals name it: "tenant ", then its name */
 	unsigned sessions;
 	struct quota quota;
 	struct sched_tenant share;
 };
+
+/* RULE, or RULE:USER (a number) where each user of a rule is a tenant. */
+const char *tenant_name(const struct tenant *tenant);
+/* The key of the tenant of this name, which need not have a session: -ENOENT if no rule makes such a tenant. */
+int tenant_key(const struct host *host, const char *name, uint64_t *out);
 
 /* Found or made; counted per session. */
 int tenant_get(struct host *host, const struct tenant_profile *profile, uint32_t uid, struct tenant **out);

@@ -80,7 +80,7 @@ static int reply_error(struct conn *conn, uint32_t serial, int error, const stru
 	log_peer_event(conn->identity.uid, error_is_fatal(error) ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "request.failed",
 		       LOG_U64("session", conn->session ? conn->session->id : 0), LOG_U64("uid", conn->identity.uid),
 		       LOG_STR("error", fail->text));
-	error_fill(&body, error, fail);
+	error_fill(&body, error, conn->minor, fail);
 	reply.serial = serial;
 	reply.error = &body;
 	/* Who belongs to no tenant is told so once. */
@@ -157,7 +157,7 @@ void conn_pump(struct conn *conn)
 		session_peek_event(conn->session, &event);
 		if (event.kind == EVENT_NONE)
 			return;
-		size_t bytes = event_encode(&event, data, sizeof(data));
+		size_t bytes = event_encode(&event, conn->minor, data, sizeof(data));
 		int error = bytes ? frame_send(conn->fd, data, bytes, -1) : 0;
 		if (error == -EAGAIN) {
 			/* It stays where it is: the session's pool is the queue. */

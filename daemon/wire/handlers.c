@@ -175,7 +175,7 @@ int handle_stats_query(struct request *request)
 
 	uint64_t allocations = alloc_count();
 	host_stats_read(server_host(request->conn->server), &totals);
-	Npud__Stats *stats = &request->body.stats;
+	Npud__Stats *stats = &request->body.stats.stats;
 	npud__stats__init(stats);
 	stats->sessions = totals.sessions;
 	stats->buffers = totals.buffers;
@@ -192,6 +192,7 @@ int handle_stats_query(struct request *request)
 	stats->open_fds = count_fds();
 	stats->allocations = allocations;
 	stats->resident_bytes = resident_bytes();
+	stats_add_recovery(request, &request->body.stats);
 	request->reply.body_case = NPUD__REPLY__BODY_STATS;
 	request->reply.stats = stats;
 	return 0;

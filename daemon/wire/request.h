@@ -3,6 +3,8 @@
 #ifndef NPUD_WIRE_REQUEST_H
 #define NPUD_WIRE_REQUEST_H
 
+#include "daemon/core/device.h"
+#include "daemon/core/host.h"
 #include "daemon/util/fail.h"
 #include "daemon/wire/conn.h"
 #include "daemon/wire/frame.h"
@@ -15,6 +17,12 @@ struct maps_reply {
 	Npud__SessionMaps *session_list[NPUD_MAX_MAP_SESSIONS_PER_FRAME];
 	Npud__Map entries[NPUD_MAX_MAPS_PER_FRAME];
 	Npud__Map *entry_list[NPUD_MAX_MAPS_PER_FRAME];
+};
+
+struct stats_reply {
+	Npud__Stats stats;
+	Npud__RungStats rungs[HOST_MAX_DEVICES * RECOVERY_RUNGS];
+	Npud__RungStats *rung_list[HOST_MAX_DEVICES * RECOVERY_RUNGS];
 };
 
 struct request {
@@ -39,7 +47,7 @@ struct request {
 		Npud__QueueInfo queue_info;
 		Npud__FenceInfo fence_info;
 		Npud__CancelInfo cancel_info;
-		Npud__Stats stats;
+		struct stats_reply stats;
 		struct maps_reply maps;
 	} body;
 };
@@ -55,6 +63,10 @@ int handle_stats_query(struct request *request);
 int handle_buffer_import(struct request *request);
 int handle_buffer_release(struct request *request);
 int reply_empty(struct request *request);
+
+/* handlers_recovery.c */
+int handle_pardon(struct request *request);
+void stats_add_recovery(const struct request *request, struct stats_reply *reply);
 
 /* handlers_maps.c */
 int handle_maps_query(struct request *request);
@@ -76,8 +88,8 @@ int handle_fence_query(struct request *request);
 int handle_fence_release(struct request *request);
 void fence_fill(const struct fence_hold *hold, Npud__FenceInfo *out);
 
-/* events.c: encodes one event; its size, or 0 if it does not fit (it never should). */
-size_t event_encode(const struct session_event *event, uint8_t *out, size_t bytes);
+/* events.c: one event for a client of this minor version; its size, or 0 if it does not fit (it never should). */
+size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *out, size_t bytes);
 int device_status(const struct device *device);
 
 #endif

@@ -68,6 +68,7 @@ static inline struct host_options world_options(void)
 	    .max_in_flight_ns = 5 * NSEC_PER_MSEC,
 	    .default_budget_ns = NSEC_PER_SEC,
 	    .max_budget_ns = 10 * NSEC_PER_SEC,
+	    .quarantine = {.half_life_ns = 60 * NSEC_PER_SEC},
 	    .scrub = SCRUB_RESET,
 	    .rights = {.own_uid = geteuid()},
 	};
