@@ -142,6 +142,9 @@ UNIT_BIN := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_check)
+comma := ,
+$(B)/tests/unit/daemon/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc malloc realloc \
+	reallocarray memfd_create mmap)
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)

@@ -6,10 +6,7 @@
 #ifndef NPUD_TESTS_STATES_H
 #define NPUD_TESTS_STATES_H
 
-#include <check.h>
-
-/* Each assertion that holds would tell check so, through a pipe: in a million paths that is most of the time. */
-#define _mark_point(file, line) ((void)0)
+#include "tests/unit/quiet.h"
 
 #include "daemon/core/offence.h"
 #include "tests/unit/daemon/world.h"
