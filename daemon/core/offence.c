@@ -10,8 +10,7 @@
 #include "daemon/log.h"
 #include "daemon/util/clock.h"
 
-static const char refused[] =
-    "quarantined: earlier submissions of this session or its tenant hung or faulted too often";
+static const char refused[] = "earlier submissions of this session or its tenant hung or faulted too often";
 
 static uint64_t tenant_key(const struct session *session)
 {
