@@ -8,6 +8,7 @@
 
 #include "tests/unit/daemon/world.h"
 
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
 void *__real_calloc(size_t count, size_t bytes);
 void *__real_realloc(void *old, size_t bytes);
 void *__real_reallocarray(void *old, size_t count, size_t bytes);
@@ -65,6 +66,8 @@ void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t off
 {
 	return runs_out() ? MAP_FAILED : __real_mmap(at, bytes, prot, flags, fd, offset);
 }
+
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 /* ------------------------------------------------------------------ the journey */
 

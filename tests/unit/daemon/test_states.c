@@ -9,6 +9,7 @@
 #define DEPTH 8u
 #define MAX_DEPTH 32u
 #define MAX_STATES (1u << 18)
+#define SEEN_SLOTS (2ul * MAX_STATES)
 
 /* Rows of the table: what the objects were when an event came. */
 enum row { ROW_DEVICE = 0, ROW_SUBMISSION = 8, ROW_RUNG = 16, ROW_SESSION = 24, ROWS = 32 };
@@ -56,10 +57,10 @@ struct search {
 
 static bool is_new(struct search *search, uint64_t hash)
 {
-	uint32_t at = (uint32_t)(hash % (2 * MAX_STATES));
+	uint32_t at = (uint32_t)(hash % SEEN_SLOTS);
 
 	while (search->seen[at] && search->seen[at] != hash)
-		at = (at + 1) % (2 * MAX_STATES);
+		at = (uint32_t)((at + 1) % SEEN_SLOTS);
 	if (search->seen[at])
 		return false;
 	search->seen[at] = hash;
@@ -164,7 +165,7 @@ static const char *search_all(struct search *search, unsigned depth)
 
 static void search_open(struct search *search)
 {
-	search->seen = calloc(2ul * MAX_STATES, sizeof(*search->seen));
+	search->seen = calloc(SEEN_SLOTS, sizeof(*search->seen));
 	search->paths = calloc(MAX_STATES, sizeof(*search->paths));
 	ck_assert(search->seen && search->paths);
 	search->fds = count_open_fds();
