@@ -142,6 +142,9 @@ UNIT_BIN := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_check)
+comma := ,
+$(B)/tests/unit/daemon/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc malloc realloc \
+	reallocarray memfd_create mmap)
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
@@ -192,7 +195,7 @@ $(foreach v,minor major,$(eval $(call version_rules,$(v))))
 ## make integration   npud, npu-emu and client processes together
 .PHONY: integration integration-programs
 integration-programs: $(INTEGRATION_BIN)
-integration: $(B)/npud $(B)/npu-emu $(VERSIONS) $(INTEGRATION_BIN)
+integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) $(INTEGRATION_BIN)
 	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
 
 .PHONY: qemu

@@ -11,8 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/util/clock.h"
 
-static const char refused[] =
-    "quarantined: earlier submissions of this session or its tenant hung or faulted too often";
+static const char refused[] = "earlier submissions of this session or its tenant hung or faulted too often";
 
 static uint64_t session_left(const struct session *session, nsec_t now)
 {

@@ -189,6 +189,10 @@ static void write_config(struct harness *harness, const struct harness_options *
 {
 	unsigned deadline = options && options->deadline_ms ? options->deadline_ms : 1000;
 	unsigned budget = options && options->budget_ms ? options->budget_ms : 10000;
+	const char *members = options && options->members ? options->members : "";
+	/* What a test does a hundred times is not to be refused, unless refusals are its subject. */
+	const char *lenient =
+	    strstr(members, "\"quarantine\"") ? "" : ",\"quarantine\":{\"session_threshold\":0,\"tenant_threshold\":0}";
 	char device[256];
 
 	describe_device(harness, deadline, device, sizeof(device));
@@ -196,8 +200,8 @@ static void write_config(struct harness *harness, const struct harness_options *
 	write_file(harness->config,
 		   "{\"socket\":{\"path\":\"%s\",\"mode\":\"0600\"},\"log\":{\"level\":\"debug\"},"
 		   "\"devices\":[{\"name\":\"npu0\",%s}],"
-		   "\"budget\":{\"default_ms\":%u,\"max_ms\":600000}%s}\n",
-		   harness->socket, device, budget, options && options->members ? options->members : "");
+		   "\"budget\":{\"default_ms\":%u,\"max_ms\":600000}%s%s}\n",
+		   harness->socket, device, budget, lenient, members);
 }
 
 /* The service manager's protocol: READY=1 on a datagram socket; its end before that is a failure. */

@@ -27,7 +27,8 @@ struct harness_options {
 	const char *emu_args[8]; /* beside --socket */
 	unsigned deadline_ms; /* of a vfio-user message; 0 = 1000 */
 	unsigned budget_ms; /* default device time of a submission; 0 = 10000 */
-	const char *members; /* further top-level members of the configuration, with a leading comma */
+	/* Further top-level members of the configuration, with a leading comma; without "quarantine" there is none. */
+	const char *members;
 	const char *npud; /* program; NULL = "npud" */
 };
 

@@ -386,6 +386,39 @@ START_TEST(a_switch_that_fails_once_is_made_good_by_a_reset)
 }
 END_TEST
 
+/* It was about to map the session's memory when the reset before that failed. */
+START_TEST(a_switch_that_fails_before_it_maps_holds_on_to_nothing)
+{
+	const bool closes = _i;
+	struct world world;
+	world_open(&world);
+	struct session *first = world_session(&world), *second = world_session_of(&world, 1001);
+	struct job *one = make_job(first), *two = make_job(second);
+
+	uint64_t before = run(&world, first, one);
+	complete(&world, one);
+	expect(first, before, OUT_DONE);
+	uint64_t submission = submit(second, two);
+	if (closes)
+		session_close(second);
+	world.fake->failing = FAKE_RESET;
+	ck_assert(worker_step(world.device->worker));
+	world.fake->failing = 0;
+	world_work(&world);
+	if (closes) {
+		ck_assert_uint_eq(world.host->session_count, 1);
+	} else {
+		complete(&world, two);
+		expect(second, submission, OUT_DONE);
+	}
+	/* whoever comes next maps its own and nothing else */
+	uint64_t next = run(&world, first, one);
+	complete(&world, one);
+	expect(first, next, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(memory_that_cannot_be_mapped_costs_its_owner_the_job)
 {
 	struct world world;
@@ -568,6 +601,7 @@ int main(void)
 	tcase_add_test(tcase, a_pool_that_cannot_be_left_is_reset);
 	tcase_add_test(tcase, a_switch_that_fails_everywhere_takes_the_device_offline);
 	tcase_add_test(tcase, a_switch_that_fails_once_is_made_good_by_a_reset);
+	tcase_add_loop_test(tcase, a_switch_that_fails_before_it_maps_holds_on_to_nothing, 0, 2);
 	tcase_add_test(tcase, memory_that_cannot_be_mapped_costs_its_owner_the_job);
 	tcase_add_test(tcase, a_tenure_is_worth_several_switches_while_its_session_has_work);
 	tcase_add_test(tcase, a_lost_interrupt_is_found_by_two_idle_looks);

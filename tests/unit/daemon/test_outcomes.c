@@ -169,7 +169,11 @@ START_TEST(a_device_that_does_not_come_back_ends_the_restartable_too)
 	world.fake->gone = true;
 	device_life(world.device);
 	world_work(&world);
-	expect(session, running, OUT_DEVICE_GONE);
+	uint64_t which;
+	struct submission_result result = next_result(session, &which);
+	ck_assert_uint_eq(which, running);
+	ck_assert_int_eq(result.outcome, OUT_DEVICE_GONE);
+	ck_assert(result.started);
 	world_close(&world);
 }
 END_TEST
