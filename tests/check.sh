@@ -15,11 +15,12 @@ mkdir -p "$logs"
 # name | what runs
 parts='
 setup|scripts/setup.sh check
-build|make -j2 all unit-programs test-programs
+build|make -j2 all unit-programs sim-programs test-programs
 lint|make lint
 unit|make -j2 unit
 unit-asan|make -j2 V=asan unit
 unit-tsan|make -j2 V=tsan unit-threads
+sim|make -j2 sim
 docs|make docs-check
 tools|make tools-test
 integration|make integration

@@ -258,7 +258,6 @@ int session_submit(struct session *session, uint64_t job_handle, uint64_t cookie
 		return error;
 	struct submission *submission = take_submission(session);
 	submission->job = job;
-	submission->item.estimate_ns = job->estimate_ns;
 	submission->job_handle = job_handle;
 	submission->cookie = cookie;
 	submission->budget_ns = budget_ns ? budget_ns : session->host->options.default_budget_ns;

@@ -21,6 +21,8 @@ void submission_enqueue(struct submission *submission, nsec_t now)
 
 	submission->state = SUBMISSION_QUEUED;
 	submission->job->busy = true;
+	/* What its job has taken by now: while it waited for a run of that, more became known. */
+	submission->item.estimate_ns = submission->job->estimate_ns;
 	host->options.scheduler->enqueue(host->sched, &submission->item, now.v);
 }
 
