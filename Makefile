@@ -380,7 +380,7 @@ objects: $(call obj,$(wildcard daemon/*.c daemon/*/*.c libclient/*.c emulator/*.
 
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs
-test-programs: integration-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
+test-programs: sim-programs integration-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
 	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
 
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or

@@ -15,7 +15,7 @@ mkdir -p "$logs"
 # name | what runs
 parts='
 setup|scripts/setup.sh check
-build|make -j2 all unit-programs sim-programs test-programs
+build|make -j2 all unit-programs test-programs
 lint|make lint
 unit|make -j2 unit
 unit-asan|make -j2 V=asan unit

@@ -347,7 +347,7 @@ START_TEST(the_position_of_an_item_is_what_runs_before_it)
 	ck_assert_uint_eq(why.ahead[SCHED_HIGH], 1);
 	ck_assert_uint_eq(why.ahead[SCHED_NORMAL], ran - 1);
 	ck_assert_uint_eq(why.ahead_of_tenant, 8);
-	ck_assert_uint_eq(why.ahead_ns, ran * 1000);
+	ck_assert_uint_eq(why.ahead_ns, ran * 1000ull);
 	ck_assert(!why.throttled);
 	world_end();
 }
