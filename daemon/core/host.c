@@ -8,6 +8,7 @@
 
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
+#include "daemon/util/clock.h"
 
 int host_new(const struct host_options *options, uint32_t devices, struct host **out)
 {
@@ -31,10 +32,19 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	return 0;
 }
 
+static void tenant_free(struct host *host, struct tenant *tenant)
+{
+	host->options.scheduler->tenant_close(host->sched, &tenant->share);
+	list_remove(&tenant->link);
+	free(tenant);
+}
+
 void host_free(struct host *host)
 {
 	if (!host)
 		return;
+	list_each (node, next, &host->tenants)
+		tenant_free(host, list_entry(node, struct tenant, link));
 	host->options.scheduler->destroy(host->sched);
 	free(host);
 }
@@ -49,6 +59,18 @@ int host_add_device(struct host *host, struct device *device)
 	return 0;
 }
 
+/* Who has no session left and owes nothing. */
+static void forget_tenants(struct host *host)
+{
+	const struct sched_ops *ops = host->options.scheduler;
+
+	list_each (node, next, &host->tenants) {
+		struct tenant *tenant = list_entry(node, struct tenant, link);
+		if (tenant->sessions == 0 && !ops->tenant_owes(host->sched, &tenant->share, clock_now().v))
+			tenant_free(host, tenant);
+	}
+}
+
 int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
 {
 	list_each (node, next, &host->tenants) {
@@ -59,6 +81,7 @@ int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
 			return 0;
 		}
 	}
+	forget_tenants(host);
 	struct tenant *tenant = calloc(1, sizeof(*tenant));
 	if (!tenant)
 		return -ENOMEM;
@@ -78,11 +101,9 @@ int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
 
 void host_tenant_put(struct host *host, struct tenant *tenant)
 {
-	if (--tenant->sessions)
-		return;
-	host->options.scheduler->tenant_close(host->sched, &tenant->share);
-	list_remove(&tenant->link);
-	free(tenant);
+	/* Nobody gets rid of what he owes by coming back. */
+	if (--tenant->sessions == 0)
+		forget_tenants(host);
 }
 
 struct device *host_pick_device(struct host *host)

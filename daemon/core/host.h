@@ -90,7 +90,7 @@ void host_free(struct host *host);
 
 int host_add_device(struct host *host, struct device *device);
 
-/* Found or made; counted per session. */
+/* Found or made; counted per session, and kept while the scheduler has a claim on it. */
 int host_tenant_get(struct host *host, uid_t uid, struct tenant **out);
 void host_tenant_put(struct host *host, struct tenant *tenant);
 

@@ -94,6 +94,20 @@ static void fair_tenant_close(struct sched *sched, struct sched_tenant *tenant)
 	tenant->own.places = NULL;
 }
 
+static bool fair_tenant_owes(struct sched *sched, const struct sched_tenant *tenant, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < sched->devices; i++) {
+		struct sched_place *place = &tenant->own.places[i];
+		bucket_return(&place->bucket, 0, now_ns);
+		if (!bucket_is_full(&place->bucket))
+			return true;
+		for (int class = 0; class < SCHED_CLASSES; class ++)
+			if (node_owes(&place->of[class].node))
+				return true;
+	}
+	return false;
+}
+
 static void fair_session_open(struct sched *sched, struct sched_session *session)
 {
 	(void)sched;
@@ -214,6 +228,7 @@ const struct sched_ops sched_fair = {
     .destroy = fair_destroy,
     .tenant_open = fair_tenant_open,
     .tenant_close = fair_tenant_close,
+    .tenant_owes = fair_tenant_owes,
     .session_open = fair_session_open,
     .session_close = fair_session_close,
     .session_move = fair_session_move,

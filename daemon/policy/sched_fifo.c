@@ -42,6 +42,14 @@ static void fifo_tenant_close(struct sched *sched, struct sched_tenant *tenant)
 	(void)tenant;
 }
 
+static bool fifo_tenant_owes(struct sched *sched, const struct sched_tenant *tenant, uint64_t now_ns)
+{
+	(void)sched;
+	(void)tenant;
+	(void)now_ns;
+	return false;
+}
+
 static void fifo_session(struct sched *sched, struct sched_session *session)
 {
 	(void)sched;
@@ -202,6 +210,7 @@ const struct sched_ops sched_fifo = {
     .destroy = fifo_destroy,
     .tenant_open = fifo_tenant_open,
     .tenant_close = fifo_tenant_close,
+    .tenant_owes = fifo_tenant_owes,
     .session_open = fifo_session,
     .session_close = fifo_session,
     .session_move = fifo_session_move,

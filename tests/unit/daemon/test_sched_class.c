@@ -270,6 +270,9 @@ START_TEST(a_limited_tenant_waits_for_its_time_even_on_an_idle_device)
 	ck_assert_uint_eq(sched_fair.next_change(sched, 0, change), UINT64_MAX);
 	now = change;
 	expect_runs("0");
+	sched_fair.remove(sched, &items[3], now);
+	ck_assert(sched_fair.tenant_owes(sched, &tenants[0], now));
+	ck_assert(!sched_fair.tenant_owes(sched, &tenants[0], now + 1000 * MS));
 	world_end();
 }
 END_TEST
