@@ -164,6 +164,20 @@ unit: $(UNIT_BIN)
 	@start=$$(date +%s); tests/run.sh unit $(UNIT_BIN); code=$$?; \
 		echo "make unit: the tests took $$(($$(date +%s) - start)) s; more than 30 would be too many"; exit $$code
 
+# ------------------------------------------------------------------ simulation: the policies alone, in virtual time
+SIM_SRC := $(wildcard tests/sim/test_*.c)
+SIM_BIN := $(patsubst %.c,$(B)/%,$(SIM_SRC))
+SIM_PARTS := $(call obj,tests/sim/sim.c $(wildcard daemon/policy/*.c) daemon/util/heap.c)
+$(SIM_BIN): %: %.o $(SIM_PARTS)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) -lm
+.PHONY: sim sim-programs
+sim-programs: $(SIM_BIN)
+## make sim           the scheduler in virtual time: shares, waiting and limits as a table (under 20 s)
+sim: $(SIM_BIN)
+	@rm -f $(B)/tests/sim/table; SIM_TABLE=$(B)/tests/sim/table tests/run.sh sim $(SIM_BIN) >$(B)/tests/sim/log; code=$$?; \
+		printf '%-58s %10s %10s   %s\n' '' fifo fair goal; cat $(B)/tests/sim/table $(B)/tests/sim/log; exit $$code
+
 # ------------------------------------------------------------------ integration: the real programs, real clients
 INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
 INTEGRATION_BIN := $(patsubst %.c,$(B)/%,$(INTEGRATION_SRC))
@@ -369,7 +383,7 @@ objects: $(call obj,$(wildcard daemon/*.c daemon/*/*.c libclient/*.c emulator/*.
 
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs
-test-programs: integration-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
+test-programs: sim-programs integration-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
 	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
 
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or

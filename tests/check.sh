@@ -20,6 +20,7 @@ lint|make lint
 unit|make -j2 unit
 unit-asan|make -j2 V=asan unit
 unit-tsan|make -j2 V=tsan unit-threads
+sim|make -j2 sim
 docs|make docs-check
 tools|make tools-test
 integration|make integration

@@ -243,6 +243,101 @@ int session_may_use(const struct session *session, enum sched_class class, struc
 	return 0;
 }
 
+<<<<<<< HEAD
+=======
+static int check_submit(struct session *session, const struct job *job, uint64_t budget_ns, struct fail *fail)
+{
+	if (!job->committed)
+		return fail_set(fail, EINVAL, "job 0x%" PRIx64 ": not committed", job->handle);
+	if (!device_is_usable(session->device))
+		return fail_set(fail, ENODEV, "device %s: %s", session->device->name, session->device->reason);
+	if (budget_ns > session->host->options.max_budget_ns)
+		return fail_set(fail, EINVAL, "budget_ns: %" PRIu64 " is above the maximum of %" PRIu64, budget_ns,
+				session->host->options.max_budget_ns);
+	if (list_empty(&session->free_submissions))
+		return fail_limit(fail, "event_credits", "session", NPUD_MAX_INFLIGHT_EVENTS, NPUD_MAX_INFLIGHT_EVENTS,
+				  "read the completions of earlier submissions");
+	for (uint32_t i = 0; i < job->buffer_count; i++)
+		if (job->buffers[i]->released)
+			return fail_set(fail, ENOENT, "job 0x%" PRIx64 ": buffer 0x%" PRIx64 " was released",
+					job->handle, job->buffers[i]->handle);
+	return 0;
+}
+
+static struct submission *take_submission(struct session *session)
+{
+	struct submission *submission = list_entry(list_first(&session->free_submissions), struct submission, link);
+
+	list_remove(&submission->link);
+	submission->generation++;
+	submission->attempts = 0;
+	submission->cancel_wanted = false;
+	submission->item = (struct sched_item){
+	    .queue = &session->queue,
+	    .arrival = ++session->host->next_arrival,
+	};
+	return submission;
+}
+
+int session_submit(struct session *session, uint64_t job_handle, uint64_t cookie, uint64_t budget_ns,
+		   uint64_t *submission_out, struct fail *fail)
+{
+	struct job *job;
+	int error = job_find(session, job_handle, &job, fail);
+
+	if (error == 0)
+		error = check_submit(session, job, budget_ns, fail);
+	if (error < 0)
+		return error;
+	struct submission *submission = take_submission(session);
+	submission->job = job;
+	submission->job_handle = job_handle;
+	submission->cookie = cookie;
+	submission->budget_ns = budget_ns ? budget_ns : session->host->options.default_budget_ns;
+	submission->submitted = clock_now();
+	session->active++;
+	session->host->counters.submissions++;
+	if (job->active++ == 0)
+		for (uint32_t i = 0; i < job->buffer_count; i++)
+			buffer_pin(job->buffers[i]);
+	*submission_out = submission_id(submission);
+	if (job->busy) {
+		submission->state = SUBMISSION_WAITING;
+		list_append(&job->waiting, &submission->link);
+		return 0;
+	}
+	submission_enqueue(submission, submission->submitted);
+	device_pump(session->device);
+	return 0;
+}
+
+enum cancel_state session_cancel(struct session *session, uint64_t id)
+{
+	uint32_t index = handle_index(id);
+
+	if (!session->pool || index >= NPUD_MAX_INFLIGHT_EVENTS)
+		return CANCEL_FINISHED;
+	struct submission *submission = &session->pool[index];
+	if (submission->generation != (uint32_t)(id >> 32))
+		return CANCEL_FINISHED;
+	switch (submission->state) {
+	case SUBMISSION_WAITING:
+	case SUBMISSION_QUEUED:
+		submission_drop(submission, OUT_CANCELLED, "cancelled before it ran", clock_now());
+		device_pump(session->device);
+		return CANCEL_QUEUED;
+	case SUBMISSION_RUNNING:
+		submission->cancel_wanted = true;
+		device_pump(session->device);
+		return CANCEL_RUNNING;
+	case SUBMISSION_FREE:
+	case SUBMISSION_FINAL:
+	default:
+		return CANCEL_FINISHED;
+	}
+}
+
+>>>>>>> h-policy
 /* ------------------------------------------------------------------ events */
 
 void session_notify(struct session *session)

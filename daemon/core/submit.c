@@ -143,7 +143,6 @@ static void fill(struct submission *submission, struct job *job, struct queue *q
 	submission->item = (struct sched_item){
 	    .queue = &queue->share,
 	    .arrival = ++host->next_arrival,
-	    .estimate_ns = job->estimate_ns,
 	    .deadline_ns = request->deadline_ns ? nsec_add(now, request->deadline_ns).v : 0,
 	};
 }

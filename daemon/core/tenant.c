@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/core/host.h"
+#include "daemon/util/clock.h"
 
 static struct tenant *find(const struct host *host, const struct tenant_profile *profile, uint32_t uid)
 {
@@ -96,13 +97,42 @@ static int tenant_new(struct host *host, const struct tenant_profile *profile, u
 	return 0;
 }
 
+static void tenant_free(struct host *host, struct tenant *tenant)
+{
+	host->options.scheduler->tenant_close(host->sched, &tenant->share);
+	list_remove(&tenant->link);
+	free(tenant);
+}
+
+/* Who has no session left and owes nothing. */
+static void forget_settled(struct host *host)
+{
+	const struct sched_ops *ops = host->options.scheduler;
+
+	list_each (node, next, &host->tenants) {
+		struct tenant *tenant = list_entry(node, struct tenant, link);
+		if (tenant->sessions == 0 && !ops->tenant_owes(host->sched, &tenant->share, clock_now().v))
+			tenant_free(host, tenant);
+	}
+}
+
+void tenant_forget_all(struct host *host)
+{
+	list_each (node, next, &host->tenants)
+		tenant_free(host, list_entry(node, struct tenant, link));
+}
+
 int tenant_get(struct host *host, const struct tenant_profile *profile, uint32_t uid, struct tenant **out)
 {
 	if (profile->per == TENANT_PER_RULE)
 		uid = 0;
 	struct tenant *tenant = find(host, profile, uid);
-	int error = tenant ? 0 : tenant_new(host, profile, uid, &tenant);
+	int error = 0;
 
+	if (!tenant) {
+		forget_settled(host);
+		error = tenant_new(host, profile, uid, &tenant);
+	}
 	if (error < 0)
 		return error;
 	tenant->sessions++;
@@ -112,9 +142,7 @@ int tenant_get(struct host *host, const struct tenant_profile *profile, uint32_t
 
 void tenant_put(struct host *host, struct tenant *tenant)
 {
-	if (--tenant->sessions)
-		return;
-	host->options.scheduler->tenant_close(host->sched, &tenant->share);
-	list_remove(&tenant->link);
-	free(tenant);
+	/* Nobody gets rid of what he owes by coming back. */
+	if (--tenant->sessions == 0)
+		forget_settled(host);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who pays: a tenant exists while it has a session. It holds the quota that counts and the tenant's place in the
- * scheduler; which tenant a peer is was decided at accept.
+ * Who pays: a tenant exists while it has a session or the scheduler has a claim on it. It holds the quota that counts
+ * and the tenant's place in the scheduler; which tenant a peer is was decided at accept.
  */
 #ifndef NPUD_CORE_TENANT_H
 #define NPUD_CORE_TENANT_H
@@ -32,5 +32,7 @@ int tenant_key(const struct host *host, const char *name, uint64_t *out);
 /* Found or made; counted per session. */
 int tenant_get(struct host *host, const struct tenant_profile *profile, uint32_t uid, struct tenant **out);
 void tenant_put(struct host *host, struct tenant *tenant);
+/* The host ends. */
+void tenant_forget_all(struct host *host);
 
 #endif

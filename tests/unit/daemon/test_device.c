@@ -176,6 +176,41 @@ START_TEST(a_tenant_that_used_up_its_time_runs_when_the_timer_fires)
 	ck_assert_uint_eq(world.device->in_flight_count, 1);
 	complete(&world, a);
 	expect(session, second, OUT_DONE);
+	/* Before it has its time again it would be kept. */
+	fake_now.v += NSEC_PER_SEC;
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_tenant_does_not_get_rid_of_what_it_owes_by_coming_back)
+{
+	struct host_options options = world_options();
+	struct world world;
+	options.scheduler = &sched_fair;
+	world_open_with(&world, &options);
+	struct session *session = world_session_of(&world, 1000);
+	struct session *other = world_session_of(&world, 1001);
+	const struct tenant *tenant = session->tenant;
+	struct job *a = make_job(session);
+	struct job *b = make_job(other);
+
+	run(&world, session, a);
+	submit(other, b);
+	fake_now.v += 50 * NSEC_PER_MSEC;
+	complete(&world, a);
+	world_work(&world);
+	session_close(session);
+	world_work(&world);
+	ck_assert_uint_eq(world.host->session_count, 1);
+	session = world_session_of(&world, 1000);
+	ck_assert_ptr_eq(session->tenant, tenant);
+	session_close(session);
+	world_work(&world);
+	/* Nobody waits any more: it is forgotten with the next who comes or goes. */
+	complete(&world, b);
+	struct session *third = world_session_of(&world, 1002);
+	ck_assert_ptr_eq(list_first(&world.host->tenants), &other->tenant->link);
+	ck_assert_ptr_eq(third->tenant->link.prev, &other->tenant->link);
 	world_close(&world);
 }
 END_TEST
@@ -592,6 +627,7 @@ int main(void)
 	tcase_add_test(tcase, in_flight_work_is_bounded);
 	tcase_add_test(tcase, what_cannot_meet_its_deadline_is_shed_in_time_and_never_runs);
 	tcase_add_test(tcase, a_tenant_that_used_up_its_time_runs_when_the_timer_fires);
+	tcase_add_test(tcase, a_tenant_does_not_get_rid_of_what_it_owes_by_coming_back);
 	tcase_add_test(tcase, a_prepared_job_is_on_the_device_at_most_once);
 	tcase_add_test(tcase, the_chain_is_rewritten_before_each_run);
 	tcase_add_test(tcase, a_tenure_change_follows_the_protocol);
