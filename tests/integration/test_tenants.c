@@ -431,6 +431,24 @@ START_TEST(two_tenants_that_race_do_not_touch_each_others_share)
 }
 END_TEST
 
+START_TEST(the_descriptors_that_are_charged_are_those_that_are_open)
+{
+	const struct prize *prize = &prizes[PRIZES - 1];
+	struct race race;
+
+	if (getuid() != 0)
+		return;
+	ck_assert_str_eq(prize->limit, "fds");
+	struct course course = course_start(prize);
+	uint64_t before = harness_stats(course.harness).open_fds;
+	race_start(&race, course.harness, prize, 1, 1);
+	uint64_t got = race_sum(&race, 0, 1);
+	ck_assert_uint_eq(harness_stats(course.harness).open_fds, before + got);
+	race_stop(&race);
+	course_stop(&course);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ who gets in */
 
 struct visitor {
@@ -635,6 +653,7 @@ int main(void)
 	tcase_set_timeout(all, 120);
 	tcase_add_loop_test(all, sixteen_racing_processes_get_what_their_tenant_may_have_and_no_more, 0, PRIZES);
 	tcase_add_loop_test(all, two_tenants_that_race_do_not_touch_each_others_share, 0, PRIZES);
+	tcase_add_test(all, the_descriptors_that_are_charged_are_those_that_are_open);
 	tcase_add_test(all, who_is_unknown_is_refused_by_what_the_kernel_said_when_he_connected);
 	tcase_add_test(all, the_library_tells_who_is_refused_what_to_do);
 	tcase_add_test(all, a_tenant_without_the_right_may_prepare_jobs_but_not_run_them);
