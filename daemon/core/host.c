@@ -54,56 +54,6 @@ int host_add_device(struct host *host, struct device *device)
 	return 0;
 }
 
-<<<<<<< HEAD
-=======
-/* Who has no session left and owes nothing. */
-static void forget_tenants(struct host *host)
-{
-	const struct sched_ops *ops = host->options.scheduler;
-
-	list_each (node, next, &host->tenants) {
-		struct tenant *tenant = list_entry(node, struct tenant, link);
-		if (tenant->sessions == 0 && !ops->tenant_owes(host->sched, &tenant->share, clock_now().v))
-			tenant_free(host, tenant);
-	}
-}
-
-int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
-{
-	list_each (node, next, &host->tenants) {
-		struct tenant *tenant = list_entry(node, struct tenant, link);
-		if (tenant->uid == uid) {
-			tenant->sessions++;
-			*out = tenant;
-			return 0;
-		}
-	}
-	forget_tenants(host);
-	struct tenant *tenant = calloc(1, sizeof(*tenant));
-	if (!tenant)
-		return -ENOMEM;
-	tenant->uid = uid;
-	tenant->sessions = 1;
-	tenant->share.weight = SCHED_DEFAULT_WEIGHT;
-	int error = host->options.scheduler->tenant_open(host->sched, &tenant->share);
-	if (error < 0) {
-		free(tenant);
-		return error;
-	}
-	quota_init(&tenant->quota, "tenant", &host->quota, host->options.tenant_maximum);
-	list_append(&host->tenants, &tenant->link);
-	*out = tenant;
-	return 0;
-}
-
-void host_tenant_put(struct host *host, struct tenant *tenant)
-{
-	/* Nobody gets rid of what he owes by coming back. */
-	if (--tenant->sessions == 0)
-		forget_tenants(host);
-}
-
->>>>>>> h-policy
 struct device *host_pick_device(struct host *host)
 {
 	struct device *best = NULL;

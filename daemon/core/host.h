@@ -88,13 +88,6 @@ void host_free(struct host *host);
 
 int host_add_device(struct host *host, struct device *device);
 
-<<<<<<< HEAD
-=======
-/* Found or made; counted per session, and kept while the scheduler has a claim on it. */
-int host_tenant_get(struct host *host, uid_t uid, struct tenant **out);
-void host_tenant_put(struct host *host, struct tenant *tenant);
-
->>>>>>> h-policy
 /* The device with the fewest sessions, those that work first. */
 struct device *host_pick_device(struct host *host);
 /* Of those that fit into what the device can address, the slot with the fewest sessions. */

@@ -27,11 +27,8 @@ void submission_enqueue(struct submission *submission, nsec_t now)
 	struct host *host = submission->session->host;
 
 	submission->state = SUBMISSION_QUEUED;
-<<<<<<< HEAD
-=======
 	/* What its job has taken by now: while it waited for a run of that, more became known. */
 	submission->item.estimate_ns = submission->job->estimate_ns;
->>>>>>> h-policy
 	host->options.scheduler->enqueue(host->sched, &submission->item, now.v);
 }
 

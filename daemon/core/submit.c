@@ -170,6 +170,20 @@ static void enter(struct submission *submission, struct job *job, struct queue *
 	queue_append(queue, submission);
 }
 
+/* What it takes of the session beside its place in the pool: charged, and a fence if one is wanted. */
+static int pay(struct session *session, const struct submit_request *request, struct submit_reply *reply,
+	       struct fail *fail)
+{
+	int error = session_charge(session, QUOTA_QUEUED, 1, fail);
+
+	if (error < 0 || !request->want_fence)
+		return error;
+	error = fence_create(session, &reply->fence, fail);
+	if (error < 0)
+		quota_release(&session->quota, QUOTA_QUEUED, 1);
+	return error;
+}
+
 int session_submit(struct session *session, const struct submit_request *request, struct submit_reply *reply,
 		   struct fail *fail)
 {
@@ -187,15 +201,9 @@ int session_submit(struct session *session, const struct submit_request *request
 	if (error == 0)
 		error = find_dependencies(session, request, &dependencies, fail);
 	if (error == 0)
-		error = session_charge(session, QUOTA_QUEUED, 1, fail);
-	if (error < 0)
+		error = pay(session, request, reply, fail);
+	if (error)
 		return error;
-	if (request->want_fence)
-		error = fence_create(session, &reply->fence, fail);
-	if (error < 0) {
-		quota_release(&session->quota, QUOTA_QUEUED, 1);
-		return error;
-	}
 	struct submission *submission = take_submission(session);
 	if (request->want_fence)
 		submission->fence = reply->fence.hold->fence;

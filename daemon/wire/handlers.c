@@ -47,7 +47,7 @@ int handle_hello(struct request *request)
 	event_del(&conn->hello);
 	log_peer_event(conn->identity.uid, LOG_LEVEL_INFO, "session.open", LOG_U64("session", conn->session->id),
 		       LOG_U64("uid", conn->identity.uid), LOG_U64("pid", (uint64_t)conn->identity.pid),
-		       LOG_STR("client", hello->client_name));
+		       LOG_STR("client", hello->client_name), LOG_STR("tenant", conn->identity.profile->name));
 	Npud__HelloReply *reply = &request->body.hello;
 	npud__hello_reply__init(reply);
 	reply->major = NPUD_PROTOCOL_MAJOR;

@@ -21,7 +21,8 @@ static bool is_over(struct npu_connection *connection, uint64_t ticket)
 
 START_TEST(a_dependency_orders_what_two_queues_would_not)
 {
-	struct harness *harness = harness_start(NULL);
+	struct harness *harness = harness_start(
+	    &(struct harness_options){.members = ",\"default_tenant\":{\"classes\":[\"high\",\"normal\"]}"});
 	struct npu_connection *connection = harness_connect(harness);
 	struct npu_job *gate = job_of(connection, program_gate()), *then = job_of(connection, program_copy(4, 1));
 	struct npu_queue *queue;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Promises of the device state machine: order of a tenure change, completions, exactly one outcome. */
+#include "daemon/core/tenant.h"
 #include "tests/unit/daemon/world.h"
 
 START_TEST(a_job_runs_and_completes_once)

@@ -82,7 +82,8 @@ struct journey {
 static int open_session(struct journey *journey)
 {
 	static const struct session_hooks hooks = {world_events_ready};
-	const struct session_identity identity = {1000, 1000, 1, RIGHTS_NONE};
+	const struct session_identity identity = {
+	    .uid = 1000, .pid = 1, .profile = &journey->world.host->options.tenants.fallback, .fds = 2};
 
 	return session_open(journey->world.host, &identity, &hooks, &journey->world, &journey->session, NULL);
 }
