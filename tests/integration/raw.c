@@ -206,3 +206,55 @@ uint64_t raw_job_begin(int fd, uint32_t groups, uint32_t bss, Npud__ErrorCode *c
 	raw_free(frame);
 	return job;
 }
+
+uint64_t raw_job_of(int fd, uint64_t buffer)
+{
+	Npud__Group group = NPUD__GROUP__INIT, *list[] = {&group};
+	Npud__BufferRef ref = NPUD__BUFFER_REF__INIT, stack = NPUD__BUFFER_REF__INIT;
+	Npud__JobGroups groups = NPUD__JOB_GROUPS__INIT;
+	Npud__JobCommit commit = NPUD__JOB_COMMIT__INIT;
+	Npud__Request request = NPUD__REQUEST__INIT;
+	Npud__ErrorCode code;
+
+	ref.handle = stack.handle = buffer;
+	stack.offset = 0x1000;
+	group.text = group.parameters = &ref;
+	group.stack = group.private_data = &stack;
+	group.stack_stride = group.private_stride = 0x100;
+	group.dependency = NPUD__DEPENDENCY__DEPENDENCY_ALL;
+	groups.n_groups = 1;
+	groups.groups = list;
+	groups.job = commit.job = raw_job_begin(fd, 1, 1, &code);
+	ck_assert_int_eq(code, 0);
+	request.body_case = NPUD__REQUEST__BODY_JOB_GROUPS;
+	request.job_groups = &groups;
+	ASSERT_CODE(fd, &request, -1, 0);
+	request.body_case = NPUD__REQUEST__BODY_JOB_COMMIT;
+	request.job_commit = &commit;
+	ASSERT_CODE(fd, &request, -1, 0);
+	return groups.job;
+}
+
+Npud__Outcome raw_run(int fd, uint64_t job, uint64_t budget_ns)
+{
+	Npud__JobSubmit message = NPUD__JOB_SUBMIT__INIT;
+	Npud__Request request = NPUD__REQUEST__INIT;
+	Npud__Outcome outcome = NPUD__OUTCOME__OUTCOME_UNSPECIFIED;
+
+	message.job = job;
+	message.budget_ns = budget_ns;
+	request.body_case = NPUD__REQUEST__BODY_JOB_SUBMIT;
+	request.job_submit = &message;
+	ck_assert_int_eq(raw_send(fd, &request, -1), 0);
+	while (outcome == NPUD__OUTCOME__OUTCOME_UNSPECIFIED) {
+		Npud__ServerFrame *frame = raw_receive(fd);
+
+		ck_assert_ptr_nonnull(frame);
+		if (frame->body_case == NPUD__SERVER_FRAME__BODY_REPLY)
+			ck_assert_msg(!frame->reply->error, "submit: %s", frame->reply->error->message);
+		else if (frame->event->body_case == NPUD__EVENT__BODY_JOB_DONE)
+			outcome = frame->event->job_done->outcome;
+		raw_free(frame);
+	}
+	return outcome;
+}

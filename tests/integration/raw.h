@@ -41,5 +41,9 @@ Npud__ErrorCode raw_import(int fd, int file, uint64_t offset, uint64_t bytes, ui
 uint64_t raw_import_handle(int fd, size_t bytes, bool read_only);
 /* The new job, or 0 and why not. */
 uint64_t raw_job_begin(int fd, uint32_t groups, uint32_t bss, Npud__ErrorCode *code);
+/* A committed job of one group that has all it needs in this buffer of at least 8 KiB: its program at the start. */
+uint64_t raw_job_of(int fd, uint64_t buffer);
+/* Submits, and reads until it has ended. */
+Npud__Outcome raw_run(int fd, uint64_t job, uint64_t budget_ns);
 
 #endif
