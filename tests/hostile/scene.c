@@ -2,6 +2,10 @@
 /* The innocent client, and attackers as processes of other users; see scene.h. */
 #include "tests/hostile/scene.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
 #define WORDS 256u
 
 struct harness *harness;
@@ -63,6 +67,67 @@ void scene_stop(void)
 void attack_as(uid_t uid, int (*fn)(struct harness *harness, void *user), void *user)
 {
 	client_wait(client_start_as(harness, uid, uid, fn, user));
+}
+
+static int ready_fd = -1, end_fd = -1; /* the attacker's ends */
+
+struct accomplice attack_begin(uid_t uid, int (*fn)(struct harness *harness, void *user), void *user)
+{
+	struct accomplice attack = {0};
+	int ready[2], end[2];
+
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(end, O_CLOEXEC), 0);
+	ready_fd = ready[1];
+	end_fd = end[0];
+	attack.ready = ready[0];
+	/* our end of this pipe is open in the attacker, too, so it gets a byte instead of the pipe's end */
+	attack.end = end[1];
+	attack.pid = client_start_as(harness, uid, uid, fn, user);
+	close(ready_fd);
+	close(end_fd);
+	return attack;
+}
+
+void attack_await(const struct accomplice *attack)
+{
+	char byte;
+
+	ck_assert_msg(read(attack->ready, &byte, 1) == 1, "the attacker ended before it was ready");
+}
+
+void attack_ready(void)
+{
+	if (write(ready_fd, "x", 1) != 1)
+		_exit(124);
+}
+
+int attack_stay(void)
+{
+	char byte;
+
+	return read(end_fd, &byte, 1) == 1 ? 0 : 1;
+}
+
+static void forget(struct accomplice *attack)
+{
+	close(attack->ready);
+	close(attack->end);
+}
+
+void attack_end(struct accomplice *attack)
+{
+	/* one that does not stay does not read it */
+	(void)!write(attack->end, "x", 1);
+	client_wait(attack->pid);
+	forget(attack);
+}
+
+void attack_kill(struct accomplice *attack)
+{
+	ck_assert_int_eq(kill(attack->pid, SIGKILL), 0);
+	ck_assert_int_eq(harness_wait(attack->pid), 128 + SIGKILL);
+	forget(attack);
 }
 
 int innocent_life(struct harness *where, void *user)

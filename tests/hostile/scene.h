@@ -33,6 +33,22 @@ void scene_setup(void);
 
 /* fn as this user; asserts that it returns 0. */
 void attack_as(uid_t uid, int (*fn)(struct harness *harness, void *user), void *user);
+
+/* An attacker that stays while others are looked at. */
+struct accomplice {
+	pid_t pid;
+	int ready, end;
+};
+struct accomplice attack_begin(uid_t uid, int (*fn)(struct harness *harness, void *user), void *user);
+/* Returns when it has said so once; fails when it ends before that. */
+void attack_await(const struct accomplice *attack);
+/* In the attacker: I am there; and: I stay until attack_end(), which is 0. */
+void attack_ready(void);
+int attack_stay(void);
+/* Asserts that it ends with 0; or that it ends at once. */
+void attack_end(struct accomplice *attack);
+void attack_kill(struct accomplice *attack);
+
 /* A whole session of an innocent user: connect, load, run, compare, disconnect. 0 if all is right. */
 int innocent_life(struct harness *harness, void *user);
 

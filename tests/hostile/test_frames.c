@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -265,47 +264,40 @@ END_TEST
 
 static int never_read(struct harness *where, void *user)
 {
-	const int *ready = user;
 	uint8_t frame[2];
 	size_t bytes = empty_request(NPUD__REQUEST__BODY_PING, frame);
 	unsigned sent = 0;
 	int fd = raw_open(where), half = raw_open(where);
 	Npud__ErrorCode code;
 
+	(void)user;
 	ck_assert_int_eq(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
 	while (sent < 1000000 && raw_send_bytes(fd, frame, bytes, NULL, 0) == 0)
 		sent++;
 	ck_assert_uint_lt(sent, 1000000); /* the daemon reads no more from who does not read */
 	(void)raw_job_begin(half, 1000, 1, &code); /* announced, and never described */
 	ck_assert_int_eq(code, 0);
-	if (write(*ready, "x", 1) != 1)
-		return 1;
-	(void)pause();
-	return 1;
+	attack_ready();
+	return attack_stay();
 }
 
 START_TEST(attack_slow_reader_or_half_message_stalls_others)
 {
 	uint64_t before = harness_stats(harness).resident_bytes;
-	int ready[2];
-	char byte;
-	pid_t pids[4];
+	struct accomplice attacks[4];
 
-	ck_assert_int_eq(pipe(ready), 0);
 	for (unsigned i = 0; i < 4; i++)
-		pids[i] = client_start_as(harness, MALLORY, MALLORY, never_read, &ready[1]);
+		attacks[i] = attack_begin(MALLORY, never_read, NULL);
 	for (unsigned i = 0; i < 4; i++)
-		ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+		attack_await(&attacks[i]);
 	for (unsigned i = 0; i < 20; i++)
 		scene_innocent_works();
 	attack_as(ALICE, innocent_life, NULL);
 	uint64_t after = harness_stats(harness).resident_bytes;
 	/* eight sessions, and not a byte for each of the frames */
 	ck_assert_msg(after <= before + (1u << 20), "%lu bytes more", (unsigned long)(after - before));
-	for (unsigned i = 0; i < 4; i++) {
-		ck_assert_int_eq(kill(pids[i], SIGKILL), 0);
-		ck_assert_int_eq(harness_wait(pids[i]), 128 + SIGKILL);
-	}
+	for (unsigned i = 0; i < 4; i++)
+		attack_kill(&attacks[i]);
 }
 END_TEST
 

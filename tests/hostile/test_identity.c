@@ -97,49 +97,38 @@ static int forge(struct harness *where, void *user)
 	return 0;
 }
 
-/* Holds all three jobs that one user may have, until its pipe ends. */
-struct holder {
-	int ready[2], end[2];
-};
-
+/* Holds all three jobs that one user may have. */
 static int hold_all_jobs(struct harness *where, void *user)
 {
-	const struct holder *holder = user;
 	int fd = raw_open(where);
 	Npud__ErrorCode code;
-	char byte;
 
-	close(holder->end[1]);
+	(void)user;
 	for (unsigned i = 0; i < 3; i++)
 		(void)raw_job_begin(fd, 1, 1, &code);
 	ck_assert_int_eq(code, 0);
 	(void)raw_job_begin(fd, 1, 1, &code);
 	ck_assert_int_eq(code, NPUD__ERROR_CODE__ERROR_LIMIT);
-	if (write(holder->ready[1], "x", 1) != 1 || read(holder->end[0], &byte, 1) != 0)
-		return 1;
+	attack_ready();
+	int result = attack_stay();
 	close(fd);
-	return 0;
+	return result;
 }
 
 START_TEST(attack_forge_identity)
 {
-	struct holder holder;
 	pid_t self = getpid();
-	char byte;
 
 	scene_start(
 	    &(struct harness_options){.socket = SOCKET_FOR_ALL, .members = ",\"limits\":{\"tenant\":{\"jobs\":3}}"});
 	attack_as(MALLORY, forge, &self);
 	/* what one user has is not charged to another, whatever the two say */
-	ck_assert_int_eq(pipe(holder.ready), 0);
-	ck_assert_int_eq(pipe(holder.end), 0);
-	pid_t first = client_start_as(harness, MALLORY, MALLORY, hold_all_jobs, &holder);
-	ck_assert_int_eq(read(holder.ready[0], &byte, 1), 1);
-	pid_t second = client_start_as(harness, TRUDY, TRUDY, hold_all_jobs, &holder);
-	ck_assert_int_eq(read(holder.ready[0], &byte, 1), 1);
-	close(holder.end[1]);
-	client_wait(first);
-	client_wait(second);
+	struct accomplice first = attack_begin(MALLORY, hold_all_jobs, NULL);
+	attack_await(&first);
+	struct accomplice second = attack_begin(TRUDY, hold_all_jobs, NULL);
+	attack_await(&second);
+	attack_end(&first);
+	attack_end(&second);
 	scene_stop();
 }
 END_TEST
