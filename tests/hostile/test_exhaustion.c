@@ -435,8 +435,8 @@ START_TEST(attack_unlimited_outstanding_operations)
 		int fd = raw_open(harness);
 
 		flood_with(fd, (Npud__Request__BodyCase)npud__request__descriptor.fields[i].id);
+		close(fd); /* with all it has queued */
 		scene_innocent_works();
-		close(fd);
 		attack_as(ALICE, innocent_life, NULL);
 		while (harness_stats(harness).sessions > harness->before.sessions + 1)
 			(void)sched_yield();

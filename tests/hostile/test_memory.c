@@ -161,7 +161,7 @@ static void *punch_and_truncate(void *user)
 	struct moving *moving = user;
 	unsigned shrunk = 0;
 
-	for (uint64_t i = 0; !atomic_load(&moving->stop); i++) {
+	for (uint64_t i = 0; i == 0 || !atomic_load(&moving->stop); i++) {
 		off_t at = (off_t)(i * 0x1000 % moving->bytes);
 
 		(void)fallocate(moving->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, 0x1000);
