@@ -220,6 +220,10 @@ hostile-programs: $(HOSTILE_BIN) $(B)/tests/hostile/sandbox $(B)/tests/hostile/f
 ## make hostile       every known attack on such a daemon, against the real one in its unit's sandbox (under 90 s)
 hostile: $(B)/npud $(B)/npu-emu hostile-programs
 	@NPUD_BUILD=$(B) tests/hostile/run.sh $(HOSTILE_BIN)
+.PHONY: hazards
+## make hazards       every known fault of the vendor's driver has an answer here: after unit, integration and hostile
+hazards:
+	@NPUD_BUILD=$(B) tests/run.sh hazards tests/hostile/hazards.sh
 
 .PHONY: qemu
 ## make qemu          a QEMU without a guest attaches the software NPU (unpacks QEMU into the cache once)

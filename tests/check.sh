@@ -23,6 +23,8 @@ unit-tsan|make -j2 V=tsan unit-threads
 docs|make docs-check
 tools|make tools-test
 integration|make integration
+hostile|make hostile
+hazards|make hazards
 integration-asan|make V=asan integration
 integration-tsan|make V=tsan integration
 valgrind|make valgrind
