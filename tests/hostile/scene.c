@@ -143,6 +143,15 @@ int innocent_life(struct harness *where, void *user)
 	return 0;
 }
 
+void expect_growth(uint64_t before, uint64_t after, uint64_t most)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	most = UINT64_MAX - before;
+#endif
+	ck_assert_msg(after <= before + most, "%lu bytes more, and not %lu", (unsigned long)(after - before),
+		      (unsigned long)most);
+}
+
 uint64_t scene_random(uint64_t *state)
 {
 	*state ^= *state << 13;

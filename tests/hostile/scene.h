@@ -52,6 +52,9 @@ void attack_kill(struct accomplice *attack);
 /* A whole session of an innocent user: connect, load, run, compare, disconnect. 0 if all is right. */
 int innocent_life(struct harness *harness, void *user);
 
+/* The daemon's memory; not judged under a sanitizer, which keeps what was freed. */
+void expect_growth(uint64_t before, uint64_t after, uint64_t most);
+
 /* The same numbers in every run. */
 uint64_t scene_random(uint64_t *state);
 
