@@ -8,6 +8,16 @@
 
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
+#include "daemon/core/timeline.h"
+
+static void host_release(struct host *host)
+{
+	if (host->sched)
+		host->options.scheduler->destroy(host->sched);
+	timeline_free(host->timeline);
+	handles_fini(&host->fences);
+	free(host);
+}
 
 int host_new(const struct host_options *options, uint32_t devices, struct host **out)
 {
@@ -20,8 +30,9 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	struct sched_params params = {.devices = devices, .ageing_ns = options->ageing_ns};
 	memcpy(params.remainder, options->remainder, sizeof(params.remainder));
 	host->sched = options->scheduler->create(&params);
-	if (!host->sched) {
-		free(host);
+	host->timeline = timeline_new();
+	if (!host->sched || !host->timeline) {
+		host_release(host);
 		return -ENOMEM;
 	}
 	list_init(&host->tenants);
@@ -35,11 +46,8 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 
 void host_free(struct host *host)
 {
-	if (!host)
-		return;
-	host->options.scheduler->destroy(host->sched);
-	handles_fini(&host->fences);
-	free(host);
+	if (host)
+		host_release(host);
 }
 
 int host_add_device(struct host *host, struct device *device)

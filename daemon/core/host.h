@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "daemon/core/address_space.h"
+#include "daemon/core/submission.h"
 #include "daemon/npu/npu.h"
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
@@ -40,6 +41,7 @@ struct host_options {
 
 struct device;
 struct session;
+struct timeline;
 
 /* Who pays. */
 struct tenant {
@@ -72,6 +74,8 @@ struct host {
 	uint64_t next_job;
 	uint32_t slot_sessions[SPACE_SLOTS];
 	struct host_counters counters;
+	struct submission_load load[SCHED_CLASSES]; /* of all sessions */
+	struct timeline *timeline;
 };
 
 struct host_stats {

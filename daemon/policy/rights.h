@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* One line each: its name here, and its name in the configuration and in messages. */
-#define RIGHTS(X) X(MAPS, "maps")
+#define RIGHTS(X) X(MAPS, "maps") X(SESSIONS, "sessions")
 
 #define RIGHTS_ENUMERATOR(name, text) RIGHT_##name,
 enum right { RIGHTS(RIGHTS_ENUMERATOR) RIGHT_COUNT };
