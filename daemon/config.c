@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/config_tenants.h"
 #include "daemon/config_value.h"
 #include "daemon/log.h"
 #include "daemon/util/cleanup.h"
@@ -29,6 +30,9 @@ static const struct config_choice iommus[] = {
     {"auto", VFIO_IOMMU_AUTO}, {"iommufd", VFIO_IOMMU_IOMMUFD}, {"type1", VFIO_IOMMU_TYPE1}, {NULL, 0}};
 static const struct config_choice scrubs[] = {
     {"reset", SCRUB_RESET}, {"gm", SCRUB_GM}, {"none", SCRUB_NONE}, {NULL, 0}};
+
+static const struct config_choice unknowns[] = {
+    {"default", TENANT_UNKNOWN_DEFAULT}, {"refuse", TENANT_UNKNOWN_REFUSE}, {NULL, 0}};
 
 static const struct config_key socket_keys[] = {
     {"path", KIND_PATH, offsetof(struct config, socket.path), 0, CONFIG_PATH_BYTES, NULL, NULL, false},
@@ -60,18 +64,10 @@ static const struct config_key scheduler_keys[] = {
 static const struct config_key budget_keys[] = {
     CONFIG_UINT("default_ms", struct config, budget.default_ms, 1, 86400000),
     CONFIG_UINT("max_ms", struct config, budget.max_ms, 1, 86400000), CONFIG_END};
-static const struct config_key limit_keys[] = {
-    CONFIG_UINT("sessions", struct config_limits, maximum[QUOTA_SESSIONS], 1, 65536),
-    CONFIG_UINT("buffers", struct config_limits, maximum[QUOTA_BUFFERS], 1, 1u << 20),
-    CONFIG_UINT("buffer_bytes", struct config_limits, maximum[QUOTA_BUFFER_BYTES], 4096, 1ull << 50),
-    CONFIG_UINT("jobs", struct config_limits, maximum[QUOTA_JOBS], 1, 1u << 20),
-    CONFIG_UINT("job_bytes", struct config_limits, maximum[QUOTA_JOB_BYTES], 4096, 1ull << 40),
-    CONFIG_UINT("tcb_bytes", struct config_limits, maximum[QUOTA_TCB_BYTES], 4096, 1ull << 40),
-    CONFIG_END};
 static const struct config_key limits_keys[] = {
-    CONFIG_OBJECT("session", struct config, limits.session, limit_keys),
-    CONFIG_OBJECT("tenant", struct config, limits.tenant, limit_keys),
-    CONFIG_OBJECT("daemon", struct config, limits.daemon, limit_keys),
+    CONFIG_OBJECT("session", struct config, limits.session, config_limit_keys),
+    CONFIG_OBJECT("tenant", struct config, limits.tenant, config_limit_keys),
+    CONFIG_OBJECT("daemon", struct config, limits.daemon, config_limit_keys),
     CONFIG_UINT("connections", struct config, limits.connections, 1, 65536),
     CONFIG_UINT("connections_per_user", struct config, limits.connections_per_user, 1, 65536),
     CONFIG_UINT("hello_ms", struct config, limits.hello_ms, 10, 600000),
@@ -86,8 +82,11 @@ static const struct config_key right_keys[] = {
     CONFIG_END};
 #define RIGHTS_KEY(name, text) CONFIG_OBJECT(text, struct config, rights.of[RIGHT_##name], right_keys),
 static const struct config_key rights_keys[] = {RIGHTS(RIGHTS_KEY) CONFIG_END};
-/* "devices" is an array and handled apart. */
-static const struct config_key top_keys[] = {{"socket", KIND_OBJECT, 0, 0, 0, NULL, socket_keys, false},
+static const struct config_key top_keys[] = {CONFIG_APART("devices"),
+					     CONFIG_APART("tenants"),
+					     CONFIG_APART("default_tenant"),
+					     CONFIG_CHOICE("unknown", struct config, tenants.unknown, unknowns),
+					     {"socket", KIND_OBJECT, 0, 0, 0, NULL, socket_keys, false},
 					     {"log", KIND_OBJECT, 0, 0, 0, NULL, log_keys, false},
 					     {"scheduler", KIND_OBJECT, 0, 0, 0, NULL, scheduler_keys, false},
 					     {"budget", KIND_OBJECT, 0, 0, 0, NULL, budget_keys, false},
@@ -171,7 +170,7 @@ static void parse_devices(const json_t *root, struct config *config, struct conf
 	for (uint32_t i = 0; i < count; i++) {
 		if (snprintf(path, sizeof(path), "devices[%u]", i) < 0)
 			return;
-		config_parse_object(json_array_get(devices, i), device_keys, NULL, path, &config->devices[i], errors);
+		config_parse_object(json_array_get(devices, i), device_keys, path, &config->devices[i], errors);
 	}
 	config->device_count = (uint32_t)count;
 	check_devices(config, errors);
@@ -182,10 +181,13 @@ static void parse_devices(const json_t *root, struct config *config, struct conf
 
 static void set_defaults(struct config *config)
 {
-	static const struct config_limits session = {
-	    {1, NPUD_MAX_BUFFERS_PER_SESSION, 16ull << 30, NPUD_MAX_JOBS_PER_SESSION, 64ull << 20, ARENA_BYTES}};
-	static const struct config_limits tenant = {{256, 16384, 32ull << 30, 8192, 256ull << 20, 256ull << 20}};
-	static const struct config_limits all = {{1024, 65536, 64ull << 30, 65536, 1ull << 30, 1ull << 30}};
+	static const struct config_limits session = {{1, NPUD_MAX_BUFFERS_PER_SESSION, 16ull << 30,
+						      NPUD_MAX_JOBS_PER_SESSION, 64ull << 20, ARENA_BYTES,
+						      NPUD_MAX_INFLIGHT_EVENTS, 8192}};
+	static const struct config_limits tenant = {
+	    {256, 16384, 32ull << 30, 8192, 256ull << 20, 256ull << 20, 16384, 32768}};
+	static const struct config_limits all = {
+	    {1024, 65536, 64ull << 30, 65536, 1ull << 30, 1ull << 30, 65536, 98304}};
 
 	memset(config, 0, sizeof(*config));
 	memcpy(config->socket.path, NPUD_DEFAULT_SOCKET, sizeof(NPUD_DEFAULT_SOCKET));
@@ -235,9 +237,11 @@ int config_parse(const char *text, size_t bytes, struct config *out, struct conf
 		return -EINVAL;
 	}
 	set_defaults(&config);
-	config_parse_object(root, top_keys, "devices", "", &config, errors);
-	if (json_is_object(root))
+	config_parse_object(root, top_keys, "", &config, errors);
+	if (json_is_object(root)) {
 		parse_devices(root, &config, errors);
+		config_parse_tenants(root, &config, errors);
+	}
 	json_decref(root);
 	if (errors->count == 0)
 		check_whole(&config, errors);
@@ -300,7 +304,6 @@ void config_host_options(const struct config *config, struct host_options *out)
 	out->quirks.create_always = config->quirks.create_always;
 	out->quirks.gm_offset_shift = (uint32_t)config->quirks.gm_offset_shift;
 	out->rights = config->rights;
-	memcpy(out->session_maximum, config->limits.session.maximum, sizeof(out->session_maximum));
-	memcpy(out->tenant_maximum, config->limits.tenant.maximum, sizeof(out->tenant_maximum));
+	out->tenants = config->tenants;
 	memcpy(out->daemon_maximum, config->limits.daemon.maximum, sizeof(out->daemon_maximum));
 }

@@ -64,6 +64,7 @@ struct config {
 		uint64_t hello_ms;
 	} limits;
 	struct rights_rules rights;
+	struct tenant_rules tenants;
 	struct {
 		bool reset_keeps_gm;
 		bool create_always;

@@ -76,14 +76,14 @@ static void parse_mode(const json_t *value, const char *path, uint32_t *out, str
 		*out = mode;
 }
 
-static void parse_choice(const json_t *value, const struct config_key *key, const char *path, uint32_t *out,
+static void parse_choice(const json_t *value, const struct config_choice *choices, const char *path, uint32_t *out,
 			 struct config_errors *errors)
 {
 	const char *text = json_string_value(value);
 	char names[128] = "";
 	size_t used = 0;
 
-	for (const struct config_choice *choice = key->choices; choice->name; choice++) {
+	for (const struct config_choice *choice = choices; choice->name; choice++) {
 		if (text && strcmp(text, choice->name) == 0) {
 			*out = choice->value;
 			return;
@@ -93,6 +93,54 @@ static void parse_choice(const json_t *value, const struct config_key *key, cons
 			used += (size_t)more;
 	}
 	config_complain(errors, path, "must be one of %s", names);
+}
+
+static bool element_path(char out[CONFIG_PATH_TEXT_BYTES], const char *path, size_t index)
+{
+	return snprintf(out, CONFIG_PATH_TEXT_BYTES, "%.200s[%zu]", path, index) > 0;
+}
+
+static void parse_set(const json_t *value, const struct config_key *key, const char *path, uint32_t *out,
+		      struct config_errors *errors)
+{
+	const size_t count = json_array_size(value);
+	char inner[CONFIG_PATH_TEXT_BYTES];
+	uint32_t set = 0;
+
+	if (!json_is_array(value) || count < key->minimum || count > CONFIG_MAX_SET) {
+		config_complain(errors, path, "must be an array of %" PRIu64 "..%u names", key->minimum,
+				CONFIG_MAX_SET);
+		return;
+	}
+	for (size_t i = 0; i < count && element_path(inner, path, i); i++) {
+		uint32_t bit = 0;
+		parse_choice(json_array_get(value, i), key->choices, inner, &bit, errors);
+		set |= 1u << bit;
+	}
+	*out = set;
+}
+
+static void parse_cgroups(const json_t *value, const char *path, struct tenant_cgroups *out,
+			  struct config_errors *errors)
+{
+	const size_t count = json_array_size(value);
+	char inner[CONFIG_PATH_TEXT_BYTES];
+
+	if (!json_is_array(value) || count > TENANT_MAX_CGROUPS) {
+		config_complain(errors, path, "must be an array of at most %u paths", TENANT_MAX_CGROUPS);
+		return;
+	}
+	for (size_t i = 0; i < count && element_path(inner, path, i); i++) {
+		const char *text = json_string_value(json_array_get(value, i));
+		if (text && tenants_is_cgroup(text))
+			memcpy(out->path[i], text, strlen(text) + 1);
+		else
+			config_complain(
+			    errors, inner,
+			    "must be the path of a cgroup such as \"/system.slice/x.service\", below %u bytes",
+			    TENANT_CGROUP_BYTES);
+	}
+	out->count = (uint32_t)count;
 }
 
 static void parse_ids(const json_t *value, enum config_id_kind kind, const char *path, struct right_ids *out,
@@ -105,12 +153,9 @@ static void parse_ids(const json_t *value, enum config_id_kind kind, const char 
 		config_complain(errors, path, "must be an array of at most %u names or numbers", RIGHT_MAX_IDS);
 		return;
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (snprintf(inner, sizeof(inner), "%s[%zu]", path, i) < 0)
-			return;
+	for (size_t i = 0; i < count && element_path(inner, path, i); i++)
 		if (config_id_resolve(json_array_get(value, i), kind, &out->id[i], why) < 0)
 			config_complain(errors, inner, "%s", why);
-	}
 	out->count = (uint32_t)count;
 }
 
@@ -137,7 +182,10 @@ static void parse_value(const json_t *value, const struct config_key *key, const
 		parse_mode(value, path, out, errors);
 		break;
 	case KIND_CHOICE:
-		parse_choice(value, key, path, out, errors);
+		parse_choice(value, key->choices, path, out, errors);
+		break;
+	case KIND_SET:
+		parse_set(value, key, path, out, errors);
 		break;
 	case KIND_USERS:
 		parse_ids(value, CONFIG_USER, path, out, errors);
@@ -145,23 +193,39 @@ static void parse_value(const json_t *value, const struct config_key *key, const
 	case KIND_GROUPS:
 		parse_ids(value, CONFIG_GROUP, path, out, errors);
 		break;
+	case KIND_CGROUPS:
+		parse_cgroups(value, path, out, errors);
+		break;
 	case KIND_OBJECT:
+		config_parse_object(value, key->keys, path, out, errors);
+		break;
+	case KIND_MORE:
+	case KIND_APART:
 	default:
-		config_parse_object(value, key->keys, NULL, path, out, errors);
 		break;
 	}
 }
 
-static const struct config_key *find_key(const struct config_key *keys, const char *name)
+/* `base` becomes that of the table in which the key was found. */
+static const struct config_key *find_key(const struct config_key *keys, const char *name, void **base)
 {
-	for (; keys->name; keys++)
-		if (strcmp(keys->name, name) == 0)
+	for (; keys->name; keys++) {
+		if (keys->kind != KIND_MORE && strcmp(keys->name, name) == 0)
 			return keys;
+		if (keys->kind == KIND_MORE) {
+			void *inside = (char *)*base + keys->offset;
+			const struct config_key *found = find_key(keys->keys, name, &inside);
+			if (!found)
+				continue;
+			*base = inside;
+			return found;
+		}
+	}
 	return NULL;
 }
 
-void config_parse_object(const json_t *object, const struct config_key *keys, const char *other, const char *path,
-			 void *base, struct config_errors *errors)
+void config_parse_object(const json_t *object, const struct config_key *keys, const char *path, void *base,
+			 struct config_errors *errors)
 {
 	char inner[CONFIG_PATH_TEXT_BYTES];
 	const char *name;
@@ -172,11 +236,12 @@ void config_parse_object(const json_t *object, const struct config_key *keys, co
 		return;
 	}
 	json_object_foreach ((json_t *)object, name, value) {
-		const struct config_key *key = find_key(keys, name);
+		void *inside = base;
+		const struct config_key *key = find_key(keys, name, &inside);
 		join(inner, path, name);
 		if (key)
-			parse_value(value, key, inner, base, errors);
-		else if (!other || strcmp(name, other) != 0)
+			parse_value(value, key, inner, inside, errors);
+		else
 			config_complain(errors, inner, "unknown key");
 	}
 	for (const struct config_key *key = keys; key->name; key++) {

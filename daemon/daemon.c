@@ -66,6 +66,7 @@ static enum daemon_exit make_host(struct daemon *daemon)
 	struct host_options options;
 
 	config_host_options(daemon->config, &options);
+	options.rights.own_uid = geteuid();
 	if (host_new(&options, daemon->unit_count, &daemon->host) < 0)
 		return EXIT_FAILED;
 	for (uint32_t i = 0; i < daemon->unit_count; i++)

@@ -196,7 +196,8 @@ int unit_open(struct unit *unit, const struct config *config, uint32_t index)
 	unit->opener = (struct opener){
 	    .config = device,
 	    .quirks = options.quirks,
-	    .session_bytes = (options.session_maximum[QUOTA_BUFFER_BYTES] + ARENA_BYTES) * config->device_count,
+	    .session_bytes =
+		(tenants_largest_session(&options.tenants, QUOTA_BUFFER_BYTES) + ARENA_BYTES) * config->device_count,
 	    .all_bytes = options.daemon_maximum[QUOTA_BUFFER_BYTES] + options.daemon_maximum[QUOTA_TCB_BYTES],
 	};
 	unit->lock = take_lock(device);

@@ -97,23 +97,13 @@ int buffer_check_file(int fd, const struct buffer_request *request, struct fail 
 	return check_populated(fd, &file, request, fail);
 }
 
-static void uncharge(struct buffer *buffer)
-{
-	quota_release(&buffer->session->quota, QUOTA_BUFFERS, 1);
-	quota_release(&buffer->session->quota, QUOTA_BUFFER_BYTES, buffer->map.bytes);
-}
-
-static int charge(struct session *session, uint64_t bytes, struct fail *fail)
-{
-	int error = session_charge(session, QUOTA_BUFFERS, 1, fail);
-
-	if (error < 0)
-		return error;
-	error = session_charge(session, QUOTA_BUFFER_BYTES, bytes, fail);
-	if (error < 0)
-		quota_release(&session->quota, QUOTA_BUFFERS, 1);
-	return error;
-}
+/* What a buffer of so many bytes takes. */
+#define BUFFER_PARTS 3u
+#define BUFFER_AMOUNTS(bytes)                                                                                          \
+	(const struct quota_amount[BUFFER_PARTS])                                                                      \
+	{                                                                                                              \
+		{QUOTA_BUFFERS, 1}, {QUOTA_FDS, 1}, {QUOTA_BUFFER_BYTES, (bytes)},                                     \
+	}
 
 static int enter_tables(struct session *session, struct buffer *buffer, uint64_t align, struct fail *fail)
 {
@@ -145,7 +135,7 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 	int error = check_range(request, fail);
 	if (error < 0)
 		return error;
-	error = charge(session, request->bytes, fail);
+	error = session_charge_all(session, BUFFER_AMOUNTS(request->bytes), BUFFER_PARTS, fail);
 	if (error < 0)
 		return error;
 	struct buffer *buffer = calloc(1, sizeof(*buffer));
@@ -165,8 +155,7 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 		error = enter_tables(session, buffer, request->align, fail);
 	}
 	if (!buffer || error < 0) {
-		quota_release(&session->quota, QUOTA_BUFFERS, 1);
-		quota_release(&session->quota, QUOTA_BUFFER_BYTES, request->bytes);
+		quota_release_all(&session->quota, BUFFER_AMOUNTS(request->bytes), BUFFER_PARTS);
 		free(buffer);
 		return error;
 	}
@@ -205,7 +194,7 @@ static void reap_done(struct work *work)
 	else if (buffer->unmap_error < 0)
 		buffer->session->device->leaking = true;
 	address_space_release(&buffer->session->space, buffer->map.iova, buffer->map.bytes);
-	uncharge(buffer);
+	quota_release_all(&buffer->session->quota, BUFFER_AMOUNTS(buffer->map.bytes), BUFFER_PARTS);
 	buffer->map.fd = -1;
 	buffer->reaped = true;
 	buffer_free_if_unused(buffer);

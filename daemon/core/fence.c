@@ -35,12 +35,20 @@ static int hold_new(struct session *session, struct fence *fence, struct fence_h
 	return 0;
 }
 
+static void notify_close(struct fence *fence)
+{
+	if (fence->notify_fd < 0)
+		return;
+	close(fence->notify_fd);
+	fence->notify_fd = -1;
+	quota_release(&fence->payer->quota, QUOTA_FDS, 1);
+}
+
 static void fence_put(struct fence *fence)
 {
 	if (--fence->holders)
 		return;
-	if (fence->notify_fd >= 0)
-		close(fence->notify_fd);
+	notify_close(fence);
 	handles_remove(&fence->host->fences, fence->name);
 	free(fence);
 }
@@ -88,14 +96,20 @@ static int fence_new(struct host *host, struct fence **out, struct fail *fail)
 }
 
 /* The writing end stays here: that it ends is all that is ever told. */
-static int notify_open(struct fence *fence, int *notify, struct fail *fail)
+static int notify_open(struct fence *fence, struct session *payer, int *notify, struct fail *fail)
 {
 	int ends[2];
+	int error = session_charge(payer, QUOTA_FDS, 1, fail);
 
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (error < 0)
+		return error;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+		quota_release(&payer->quota, QUOTA_FDS, 1);
 		return fail_set(fail, ENOMEM, "fence: no descriptor for the notification: %s", strerror(errno));
+	}
 	*notify = ends[0];
 	fence->notify_fd = ends[1];
+	fence->payer = payer;
 	return 0;
 }
 
@@ -115,7 +129,7 @@ int fence_create(struct session *session, struct fence_made *out, struct fail *f
 		return error;
 	error = hold_new(session, fence, &out->hold, fail);
 	if (error == 0) {
-		error = notify_open(fence, &out->notify_fd, fail);
+		error = notify_open(fence, session, &out->notify_fd, fail);
 		if (error < 0)
 			fence_release(out->hold);
 	}
@@ -129,9 +143,7 @@ int fence_create(struct session *session, struct fence_made *out, struct fail *f
 
 void fence_end(struct fence *fence, enum completion_state state)
 {
-	if (fence->notify_fd >= 0)
-		close(fence->notify_fd);
-	fence->notify_fd = -1;
+	notify_close(fence);
 	completion_raise(fence->host, &fence->completion, state);
 	fence_put(fence);
 }

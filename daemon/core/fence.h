@@ -18,11 +18,13 @@ struct session;
 
 struct fence {
 	struct host *host;
+	struct session *maker; /* who pays for the descriptor, until it is closed */
 	struct completion completion;
 	unsigned holders; /* sessions, and the submission while it has not ended */
 	uint64_t name; /* host->fences */
 	uint8_t secret[NPUD_FENCE_SECRET_BYTES];
 	int notify_fd; /* closed when it ends; -1: nobody wants to know */
+	struct session *payer; /* of the descriptor, while it is open */
 };
 
 /* A session's hold on a fence. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tenants, slots, the choice of a device, totals. */
+/* Slots, the choice of a device, totals. */
 #include "daemon/core/host.h"
 
 #include <errno.h>
@@ -58,42 +58,6 @@ int host_add_device(struct host *host, struct device *device)
 	device->index = host->device_count;
 	host->devices[host->device_count++] = device;
 	return 0;
-}
-
-int host_tenant_get(struct host *host, uid_t uid, struct tenant **out)
-{
-	list_each (node, next, &host->tenants) {
-		struct tenant *tenant = list_entry(node, struct tenant, link);
-		if (tenant->uid == uid) {
-			tenant->sessions++;
-			*out = tenant;
-			return 0;
-		}
-	}
-	struct tenant *tenant = calloc(1, sizeof(*tenant));
-	if (!tenant)
-		return -ENOMEM;
-	tenant->uid = uid;
-	tenant->sessions = 1;
-	tenant->share.weight = SCHED_DEFAULT_WEIGHT;
-	int error = host->options.scheduler->tenant_open(host->sched, &tenant->share);
-	if (error < 0) {
-		free(tenant);
-		return error;
-	}
-	quota_init(&tenant->quota, "tenant", &host->quota, host->options.tenant_maximum);
-	list_append(&host->tenants, &tenant->link);
-	*out = tenant;
-	return 0;
-}
-
-void host_tenant_put(struct host *host, struct tenant *tenant)
-{
-	if (--tenant->sessions)
-		return;
-	host->options.scheduler->tenant_close(host->sched, &tenant->share);
-	list_remove(&tenant->link);
-	free(tenant);
 }
 
 struct device *host_pick_device(struct host *host)

@@ -7,7 +7,6 @@
 #define NPUD_CORE_HOST_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "daemon/core/address_space.h"
 #include "daemon/core/submission.h"
@@ -15,6 +14,7 @@
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
 #include "daemon/policy/sched.h"
+#include "daemon/policy/tenants.h"
 #include "daemon/util/handles.h"
 #include "daemon/util/list.h"
 
@@ -34,23 +34,13 @@ struct host_options {
 	enum scrub_mode scrub;
 	struct npu_quirks quirks;
 	struct rights_rules rights;
-	uint64_t session_maximum[QUOTA_RESOURCES];
-	uint64_t tenant_maximum[QUOTA_RESOURCES];
+	struct tenant_rules tenants;
 	uint64_t daemon_maximum[QUOTA_RESOURCES];
 };
 
 struct device;
 struct session;
 struct timeline;
-
-/* Who pays. */
-struct tenant {
-	struct list link;
-	uid_t uid;
-	unsigned sessions;
-	struct quota quota;
-	struct sched_tenant share;
-};
 
 struct host_counters {
 	uint64_t submissions; /* live */
@@ -98,10 +88,6 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 void host_free(struct host *host);
 
 int host_add_device(struct host *host, struct device *device);
-
-/* Found or made; counted per session. */
-int host_tenant_get(struct host *host, uid_t uid, struct tenant **out);
-void host_tenant_put(struct host *host, struct tenant *tenant);
 
 /* The device with the fewest sessions, those that work first. */
 struct device *host_pick_device(struct host *host);

@@ -11,16 +11,24 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/tenant.h"
 #include "daemon/util/clock.h"
 
-int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail)
+int session_charge_all(struct session *session, const struct quota_amount *amounts, size_t count, struct fail *fail)
 {
 	struct quota_violation violation;
 
-	if (quota_charge(&session->quota, resource, amount, &violation) == 0)
+	if (quota_charge_all(&session->quota, amounts, count, &violation) == 0)
 		return 0;
-	return fail_limit(fail, quota_resource_name(resource), violation.owner, violation.used, violation.maximum,
-			  "release what is not needed or ask the operator to raise it");
+	return fail_limit(fail, quota_resource_name(violation.resource), violation.owner, violation.used,
+			  violation.maximum, "release what is not needed or ask the operator to raise it");
+}
+
+int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail)
+{
+	const struct quota_amount one = {resource, amount};
+
+	return session_charge_all(session, &one, 1, fail);
 }
 
 /* ------------------------------------------------------------------ open and close */
@@ -36,7 +44,7 @@ static void session_init(struct session *session, struct host *host, struct tena
 	list_init(&session->final);
 	session->host = host;
 	session->tenant = tenant;
-	quota_init(&session->quota, "session", &tenant->quota, host->options.session_maximum);
+	quota_init(&session->quota, "session", &tenant->quota, tenant->profile->session_maximum);
 	handles_init(&session->buffer_handles, NPUD_MAX_BUFFERS_PER_SESSION);
 	handles_init(&session->job_handles, NPUD_MAX_JOBS_PER_SESSION);
 	handles_init(&session->queue_handles, NPUD_MAX_QUEUES_PER_SESSION);
@@ -74,13 +82,15 @@ static int session_enter(struct session *session, struct fail *fail)
 	session->device = host_pick_device(host);
 	if (!session->device)
 		return fail_set(fail, ENODEV, "session: this daemon serves no device");
-	int error = session_charge(session, QUOTA_SESSIONS, 1, fail);
+	/* The connection's descriptors, too: before, limits.connections and hello_ms bound them. */
+	const struct quota_amount entry[] = {{QUOTA_SESSIONS, 1}, {QUOTA_FDS, session->identity.fds}};
+	int error = session_charge_all(session, entry, 2, fail);
 	if (error < 0)
 		return error;
 	const struct device *device = session->device;
 	error = address_space_init(&session->space, &device->reach, host_pick_slot(host, device));
 	if (error < 0) {
-		quota_release(&session->quota, QUOTA_SESSIONS, 1);
+		quota_release_all(&session->quota, entry, 2);
 		return fail_set(fail, -error, "session: no address space on device %s: %s", device->name,
 				strerror(-error));
 	}
@@ -98,13 +108,17 @@ int session_open(struct host *host, const struct session_identity *identity, con
 		 void *user, struct session **out, struct fail *fail)
 {
 	struct tenant *tenant;
-	int error = host_tenant_get(host, identity->uid, &tenant);
 
+	if (!identity->profile)
+		return fail_set(fail, EPERM,
+				"session: user %u is in no tenant; ask the operator to add one to tenants in npud.json",
+				identity->uid);
+	int error = tenant_get(host, identity->profile, identity->uid, &tenant);
 	if (error < 0)
 		return fail_set(fail, -error, "session: no memory");
 	struct session *session = calloc(1, sizeof(*session));
 	if (!session) {
-		host_tenant_put(host, tenant);
+		tenant_put(host, tenant);
 		return fail_set(fail, ENOMEM, "session: no memory");
 	}
 	session_init(session, host, tenant);
@@ -114,7 +128,7 @@ int session_open(struct host *host, const struct session_identity *identity, con
 	error = session_enter(session, fail);
 	if (error < 0) {
 		free(session);
-		host_tenant_put(host, tenant);
+		tenant_put(host, tenant);
 		return error;
 	}
 	*out = session;
@@ -149,7 +163,7 @@ static void reap_done(struct work *work)
 	session->device->sessions--;
 	list_remove(&session->link);
 	quota_release(&session->quota, QUOTA_SESSIONS, 1);
-	host_tenant_put(host, session->tenant);
+	tenant_put(host, session->tenant);
 	handles_fini(&session->buffer_handles);
 	handles_fini(&session->job_handles);
 	handles_fini(&session->queue_handles);
@@ -206,6 +220,7 @@ void session_close(struct session *session)
 		return;
 	session->closing = true;
 	session->hooks = NULL;
+	quota_release(&session->quota, QUOTA_FDS, session->identity.fds);
 	list_splice(&session->free_submissions, &session->final);
 	session->unreported = 0;
 	end_submissions(session);
@@ -227,9 +242,15 @@ void session_close(struct session *session)
 
 int session_may_use(const struct session *session, enum sched_class class, struct fail *fail)
 {
-	if (class != SCHED_REALTIME || session->identity.uid == 0)
-		return 0;
-	return fail_set(fail, EPERM, "queue class: realtime is not for user %u", session->identity.uid);
+	const struct tenant_profile *profile = session->identity.profile;
+
+	if (!(profile->classes & TENANT_CLASS_BIT(class)))
+		return fail_set(fail, EPERM, "class \"%s\": not among the classes of tenant %s in npud.json",
+				tenants_class_name(class), profile->name);
+	if (class == SCHED_REALTIME && !(session->identity.rights & RIGHT_BIT(RIGHT_REALTIME)))
+		return fail_set(fail, EPERM, "class \"%s\": needs the right \"%s\"", tenants_class_name(class),
+				right_name(RIGHT_REALTIME));
+	return 0;
 }
 
 /* ------------------------------------------------------------------ events */

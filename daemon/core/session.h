@@ -17,6 +17,7 @@
 #include "daemon/core/worker.h"
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
+#include "daemon/policy/tenants.h"
 #include "daemon/util/fail.h"
 #include "daemon/util/handles.h"
 #include "daemon/util/list.h"
@@ -42,6 +43,8 @@ struct session_identity {
 	gid_t gid;
 	pid_t pid;
 	uint32_t rights;
+	const struct tenant_profile *profile; /* NULL: nobody knows this peer, and it is refused */
+	unsigned fds; /* of the daemon, that its connection takes */
 };
 
 struct session_hooks {
@@ -97,7 +100,8 @@ struct session {
 
 int session_open(struct host *host, const struct session_identity *identity, const struct session_hooks *hooks,
 		 void *user, struct session **out, struct fail *fail);
-/* The client is gone: nothing of the session runs on, its memory returns as soon as the device cannot reach it. */
+/* The client is gone, and its connection closed: nothing of the session runs on, its memory returns as soon as the
+ * device cannot reach it. */
 void session_close(struct session *session);
 /* Whatever the client says. */
 void session_set_client(struct session *session, const char *name);
@@ -158,6 +162,7 @@ void session_notify(struct session *session);
 int session_prepare_pool(struct session *session);
 
 /* Charge, with the failure in words. */
+int session_charge_all(struct session *session, const struct quota_amount *amounts, size_t count, struct fail *fail);
 int session_charge(struct session *session, enum quota_resource resource, uint64_t amount, struct fail *fail);
 
 #endif

@@ -114,6 +114,7 @@ static void account(const struct submission *submission, nsec_t now)
 	struct host *host = session->host;
 
 	session->active--;
+	quota_release(&session->quota, QUOTA_QUEUED, 1);
 	session->completed++;
 	session->device_ns += submission->result.device_ns;
 	session->device->counters.used_ns += submission->result.device_ns;

@@ -190,10 +190,16 @@ int session_submit(struct session *session, const struct submit_request *request
 		error = check_job(session, job, fail);
 	if (error == 0)
 		error = find_dependencies(session, request, &dependencies, fail);
-	if (error == 0 && request->want_fence)
-		error = fence_create(session, &reply->fence, fail);
+	if (error == 0)
+		error = session_charge(session, QUOTA_QUEUED, 1, fail);
 	if (error < 0)
 		return error;
+	if (request->want_fence)
+		error = fence_create(session, &reply->fence, fail);
+	if (error < 0) {
+		quota_release(&session->quota, QUOTA_QUEUED, 1);
+		return error;
+	}
 	struct submission *submission = take_submission(session);
 	if (request->want_fence)
 		submission->fence = reply->fence.hold->fence;

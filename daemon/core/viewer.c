@@ -2,20 +2,7 @@
 /* Own tenant, or the right to see all; see viewer.h. */
 #include "daemon/core/viewer.h"
 
-#include <stdio.h>
-
-#include "daemon/core/host.h"
 #include "daemon/core/session.h"
-
-struct tenant_id tenant_id_of(const struct tenant *tenant)
-{
-	return (struct tenant_id){tenant->uid};
-}
-
-void tenant_label(struct tenant_id tenant, char *out, size_t bytes)
-{
-	(void)snprintf(out, bytes, "user %u", tenant.uid);
-}
 
 struct viewer viewer_of(const struct session *session)
 {
@@ -27,7 +14,7 @@ struct viewer viewer_of(const struct session *session)
 
 bool viewer_sees(const struct viewer *viewer, struct tenant_id tenant)
 {
-	return viewer->all || viewer->tenant.uid == tenant.uid;
+	return viewer->all || (viewer->tenant.profile == tenant.profile && viewer->tenant.uid == tenant.uid);
 }
 
 bool viewer_sees_session(const struct viewer *viewer, const struct session *session)

@@ -7,20 +7,10 @@
 #define NPUD_CORE_VIEWER_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
+
+#include "daemon/core/tenant.h"
 
 struct session;
-struct tenant;
-
-/* Which tenant, even when it is gone. */
-struct tenant_id {
-	uid_t uid;
-};
-
-struct tenant_id tenant_id_of(const struct tenant *tenant);
-/* Its name for people. */
-void tenant_label(struct tenant_id tenant, char *out, size_t bytes);
 
 struct viewer {
 	struct tenant_id tenant; /* he sees his own */

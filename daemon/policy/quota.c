@@ -44,6 +44,25 @@ bool quota_release(struct quota *quota, enum quota_resource resource, uint64_t a
 	return exact;
 }
 
+int quota_charge_all(struct quota *quota, const struct quota_amount *amounts, size_t count,
+		     struct quota_violation *violation)
+{
+	for (size_t i = 0; i < count; i++) {
+		int error = quota_charge(quota, amounts[i].resource, amounts[i].amount, violation);
+		if (error == 0)
+			continue;
+		quota_release_all(quota, amounts, i);
+		return error;
+	}
+	return 0;
+}
+
+void quota_release_all(struct quota *quota, const struct quota_amount *amounts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		quota_release(quota, amounts[i].resource, amounts[i].amount);
+}
+
 bool quota_is_clear(const struct quota *quota)
 {
 	for (unsigned i = 0; i < QUOTA_RESOURCES; i++)
@@ -54,8 +73,14 @@ bool quota_is_clear(const struct quota *quota)
 
 const char *quota_resource_name(enum quota_resource resource)
 {
-	static const char *const names[QUOTA_RESOURCES] = {"sessions", "buffers",   "buffer_bytes",
-							   "jobs",     "job_bytes", "tcb_bytes"};
+	static const char *const names[QUOTA_RESOURCES] = {[QUOTA_SESSIONS] = "sessions",
+							   [QUOTA_BUFFERS] = "buffers",
+							   [QUOTA_BUFFER_BYTES] = "buffer_bytes",
+							   [QUOTA_JOBS] = "jobs",
+							   [QUOTA_JOB_BYTES] = "job_bytes",
+							   [QUOTA_TCB_BYTES] = "tcb_bytes",
+							   [QUOTA_QUEUED] = "queued",
+							   [QUOTA_FDS] = "fds"};
 
 	return (unsigned)resource < QUOTA_RESOURCES ? names[resource] : "?";
 }

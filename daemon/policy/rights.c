@@ -2,8 +2,6 @@
 /* Rules and identity to rights; see rights.h. */
 #include "daemon/policy/rights.h"
 
-#include <stdbool.h>
-
 _Static_assert(RIGHT_COUNT < 32, "a set of rights is 32 bits");
 
 static bool has_id(const struct right_ids *ids, uint32_t id)
@@ -14,7 +12,7 @@ static bool has_id(const struct right_ids *ids, uint32_t id)
 	return false;
 }
 
-static bool grants(const struct right_rule *rule, const struct rights_subject *subject)
+bool rights_rule_names(const struct right_rule *rule, const struct rights_subject *subject)
 {
 	if (has_id(&rule->users, subject->uid) || has_id(&rule->groups, subject->gid))
 		return true;
@@ -24,14 +22,19 @@ static bool grants(const struct right_rule *rule, const struct rights_subject *s
 	return false;
 }
 
+bool rights_has_all(const struct rights_rules *rules, const struct rights_subject *subject)
+{
+	return subject->uid == 0 || subject->uid == rules->own_uid;
+}
+
 uint32_t rights_of(const struct rights_rules *rules, const struct rights_subject *subject)
 {
 	uint32_t rights = RIGHTS_NONE;
 
-	if (subject->uid == 0)
+	if (rights_has_all(rules, subject))
 		return RIGHTS_ALL;
 	for (unsigned right = 0; right < RIGHT_COUNT; right++)
-		if (grants(&rules->of[right], subject))
+		if (rights_rule_names(&rules->of[right], subject))
 			rights |= RIGHT_BIT(right);
 	return rights;
 }

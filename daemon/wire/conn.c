@@ -83,7 +83,8 @@ static int reply_error(struct conn *conn, uint32_t serial, int error, const stru
 	error_fill(&body, error, fail);
 	reply.serial = serial;
 	reply.error = &body;
-	conn->closing = error_is_fatal(error);
+	/* Who belongs to no tenant is told so once. */
+	conn->closing = error_is_fatal(error) || !conn->identity.profile;
 	return send_reply(conn, &reply, -1);
 }
 
@@ -232,6 +233,7 @@ int conn_new(struct server *server, int fd, const struct session_identity *ident
 	conn->pidfd = pidfd;
 	conn->out_fd = -1;
 	conn->identity = *identity;
+	conn->identity.fds = pidfd >= 0 ? 2 : 1;
 	list_init(&conn->link);
 	list_init(&conn->dirty);
 	int error = event_assign(&conn->readable, base, fd, EV_READ | EV_PERSIST, on_readable, conn);

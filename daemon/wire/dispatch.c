@@ -18,15 +18,15 @@ static const struct verb verbs[] = {
     [NPUD__REQUEST__BODY_HELLO] = {"Hello", handle_hello, 0, true, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_PING] = {"Ping", handle_ping, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_DEVICE_QUERY] = {"DeviceQuery", handle_device_query, 0, false, 0, RIGHTS_NONE},
-    [NPUD__REQUEST__BODY_BUFFER_IMPORT] = {"BufferImport", handle_buffer_import, 1, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_BUFFER_IMPORT] = {"BufferImport", handle_buffer_import, 1, false, 0, RIGHT_BIT(RIGHT_IMPORT)},
     [NPUD__REQUEST__BODY_BUFFER_RELEASE] = {"BufferRelease", handle_buffer_release, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_JOB_BEGIN] = {"JobBegin", handle_job_begin, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_JOB_GROUPS] = {"JobGroups", handle_job_groups, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_JOB_COMMIT] = {"JobCommit", handle_job_commit, 0, false, 0, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_JOB_DESTROY] = {"JobDestroy", handle_job_destroy, 0, false, 0, RIGHTS_NONE},
-    [NPUD__REQUEST__BODY_JOB_SUBMIT] = {"JobSubmit", handle_job_submit, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_JOB_SUBMIT] = {"JobSubmit", handle_job_submit, 0, false, 0, RIGHT_BIT(RIGHT_SUBMIT)},
     [NPUD__REQUEST__BODY_JOB_CANCEL] = {"JobCancel", handle_job_cancel, 0, false, 0, RIGHTS_NONE},
-    [NPUD__REQUEST__BODY_STATS_QUERY] = {"StatsQuery", handle_stats_query, 0, false, 0, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_STATS_QUERY] = {"StatsQuery", handle_stats_query, 0, false, 0, RIGHT_BIT(RIGHT_ADMIN)},
     [NPUD__REQUEST__BODY_QUEUE_CREATE] = {"QueueCreate", handle_queue_create, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_QUEUE_CHANGE] = {"QueueChange", handle_queue_change, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_QUEUE_DESTROY] = {"QueueDestroy", handle_queue_destroy, 0, false, 2, RIGHTS_NONE},
@@ -44,9 +44,10 @@ static int refuse(struct request *request, const struct verb *verb, uint32_t mis
 {
 	const char *name = right_name((enum right)__builtin_ctz(missing));
 
-	return fail_set(&request->fail, EPERM,
-			"%s: needs the right \"%s\"; root has it, others get it by rights.%s in npud.json", verb->name,
-			name, name);
+	return fail_set(
+	    &request->fail, EPERM,
+	    "%s: needs the right \"%s\"; root has it, others get it by rights.%s in npud.json or from their tenant",
+	    verb->name, name, name);
 }
 
 int request_dispatch(struct request *request)

@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "daemon/util/cleanup.h"
+#include "daemon/wire/cgroup.h"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
@@ -33,27 +35,50 @@ static size_t peer_groups(int fd, uint32_t **out)
 	return bytes / sizeof(**out);
 }
 
-int peer_identity(int fd, const struct rights_rules *rules, struct session_identity *out)
+int peer_credentials(int fd, struct session_identity *out)
 {
-	_cleanup_free_ uint32_t *groups = NULL;
 	struct ucred credentials;
 	socklen_t bytes = sizeof(credentials);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) < 0)
 		return -errno;
-	size_t count = peer_groups(fd, &groups);
-	struct rights_subject subject = {credentials.uid, credentials.gid, groups, count};
-	*out = (struct session_identity){credentials.uid, credentials.gid, credentials.pid, rights_of(rules, &subject)};
+	*out = (struct session_identity){.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
 	return 0;
 }
 
 /* By number only where the kernel cannot tell: then a pid may have been used again. */
-int peer_pidfd(int fd, pid_t pid)
+int peer_pidfd(int fd, pid_t pid, bool *exact)
 {
 	int pidfd = -1;
 	socklen_t bytes = sizeof(pidfd);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &bytes) == 0)
+	*exact = getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &bytes) == 0;
+	if (*exact)
 		return pidfd;
 	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+static const char *peer_cgroup(int pidfd, const struct session_identity *identity, char text[CGROUP_TEXT_BYTES])
+{
+	const char *why = "";
+	const char *path = cgroup_of(identity->pid, pidfd, text, &why);
+
+	if (!path)
+		log_peer_event(identity->uid, LOG_LEVEL_WARN, "connection.no_cgroup", LOG_U64("uid", identity->uid),
+			       LOG_U64("pid", (uint64_t)identity->pid), LOG_STR("reason", why));
+	return path;
+}
+
+void peer_identify(int fd, int pidfd, const struct host_options *options, struct session_identity *identity)
+{
+	_cleanup_free_ uint32_t *groups = NULL;
+	char text[CGROUP_TEXT_BYTES];
+	size_t count = peer_groups(fd, &groups);
+	struct rights_subject subject = {identity->uid, identity->gid, groups, count, NULL};
+
+	if (tenants_name_cgroups(&options->tenants))
+		subject.cgroup = peer_cgroup(pidfd, identity, text);
+	identity->profile = tenants_find(&options->tenants, &options->rights, &subject);
+	if (identity->profile)
+		identity->rights = tenants_rights(identity->profile, &options->rights, &subject);
 }

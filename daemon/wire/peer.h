@@ -3,12 +3,16 @@
 #ifndef NPUD_WIRE_PEER_H
 #define NPUD_WIRE_PEER_H
 
+#include "daemon/core/host.h"
 #include "daemon/core/session.h"
 
-/* Credentials, and the rights that the rules give them. */
-int peer_identity(int fd, const struct rights_rules *rules, struct session_identity *out);
+/* User, group and process. 0 or a negative errno. */
+int peer_credentials(int fd, struct session_identity *out);
 
-/* Of the process that connected; -1 where the kernel has none. */
-int peer_pidfd(int fd, pid_t pid);
+/* Of the process that connected; -1 where the kernel has none. `exact`: it cannot be of another process. */
+int peer_pidfd(int fd, pid_t pid, bool *exact);
+
+/* To credentials, what the rules make of them: tenant and rights. `pidfd` is exact, or -1. */
+void peer_identify(int fd, int pidfd, const struct host_options *options, struct session_identity *identity);
 
 #endif

@@ -122,9 +122,10 @@ static bool may_connect(struct server *server, uid_t uid)
 
 static void admit(struct server *server, int fd)
 {
-	struct session_identity identity = {0};
+	struct session_identity identity;
+	bool exact;
 
-	if (peer_identity(fd, &server->host->options.rights, &identity) < 0) {
+	if (peer_credentials(fd, &identity) < 0) {
 		close(fd);
 		return;
 	}
@@ -135,7 +136,9 @@ static void admit(struct server *server, int fd)
 		close(fd);
 		return;
 	}
-	if (conn_new(server, fd, &identity, peer_pidfd(fd, identity.pid)) < 0)
+	int pidfd = peer_pidfd(fd, identity.pid, &exact);
+	peer_identify(fd, exact ? pidfd : -1, &server->host->options, &identity);
+	if (conn_new(server, fd, &identity, pidfd) < 0)
 		log_peer_event(identity.uid, LOG_LEVEL_ERROR, "connection.failed", LOG_U64("uid", identity.uid));
 }
 

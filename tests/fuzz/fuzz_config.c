@@ -14,10 +14,37 @@ static bool ended(const char *text, size_t room)
 	return memchr(text, 0, room) != NULL;
 }
 
-static void require_limits(const struct config_limits *limits)
+static void require_limits(const uint64_t maximum[QUOTA_RESOURCES])
 {
 	for (int i = 0; i < QUOTA_RESOURCES; i++)
-		require(limits->maximum[i] > 0);
+		require(maximum[i] > 0);
+}
+
+static void require_profile(const struct tenant_profile *profile)
+{
+	require(profile->name[0] && ended(profile->name, sizeof(profile->name)));
+	require(profile->per <= TENANT_PER_RULE && profile->classes != 0);
+	require(profile->classes < TENANT_CLASS_BIT(SCHED_CLASSES) && (profile->rights & ~RIGHTS_ALL) == 0);
+	require(profile->weight >= 1 && profile->weight <= SCHED_MAX_WEIGHT);
+	require(profile->time_permille >= 1 && profile->time_permille <= SCHED_WHOLE);
+	require_limits(profile->maximum);
+	require_limits(profile->session_maximum);
+}
+
+static void require_tenants(const struct tenant_rules *rules)
+{
+	require(rules->count <= TENANT_MAX_RULES && rules->unknown <= TENANT_UNKNOWN_REFUSE);
+	require_profile(&rules->fallback);
+	for (uint32_t i = 0; i < rules->count; i++) {
+		const struct tenant_match *match = &rules->rule[i].match;
+		require_profile(&rules->rule[i].profile);
+		require(match->who.users.count + match->who.groups.count + match->cgroups.count > 0);
+		require(match->who.users.count <= RIGHT_MAX_IDS && match->who.groups.count <= RIGHT_MAX_IDS);
+		require(match->cgroups.count <= TENANT_MAX_CGROUPS);
+		for (uint32_t k = 0; k < match->cgroups.count; k++)
+			require(ended(match->cgroups.path[k], TENANT_CGROUP_BYTES) &&
+				tenants_is_cgroup(match->cgroups.path[k]));
+	}
 }
 
 static void require_good(const struct config *config)
@@ -33,9 +60,10 @@ static void require_good(const struct config *config)
 	}
 	require(config->scheduler.max_in_flight >= 1);
 	require(config->budget.default_ms >= 1 && config->budget.default_ms <= config->budget.max_ms);
-	require_limits(&config->limits.session);
-	require_limits(&config->limits.tenant);
-	require_limits(&config->limits.daemon);
+	require_limits(config->limits.session.maximum);
+	require_limits(config->limits.tenant.maximum);
+	require_limits(config->limits.daemon.maximum);
+	require_tenants(&config->tenants);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

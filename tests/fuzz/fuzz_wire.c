@@ -213,8 +213,7 @@ static void device_make(struct rig *rig)
 
 static void rig_open(struct rig *rig)
 {
-	const struct session_identity identity = {
-	    .uid = getuid(), .gid = getgid(), .pid = getpid(), .rights = RIGHTS_ALL};
+	struct session_identity identity = {.uid = getuid(), .gid = getgid(), .pid = getpid(), .rights = RIGHTS_ALL};
 	struct server_options settings = {.path = "fuzz",
 					  .group = "",
 					  .listen_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
@@ -228,10 +227,13 @@ static void rig_open(struct rig *rig)
 	char why[256];
 	int pair[2];
 
+	struct tenant_profile *profile = &options.tenants.fallback;
+	profile->weight = SCHED_DEFAULT_WEIGHT;
 	for (int i = 0; i < QUOTA_RESOURCES; i++)
-		options.session_maximum[i] = options.tenant_maximum[i] = options.daemon_maximum[i] = 1u << 24;
+		profile->session_maximum[i] = profile->maximum[i] = options.daemon_maximum[i] = 1u << 24;
 	rig->base = event_base_new();
 	require(rig->base != NULL && host_new(&options, 1, &rig->host) == 0);
+	identity.profile = &rig->host->options.tenants.fallback;
 	device_make(rig);
 	require(server_new(rig->base, rig->host, &settings, &rig->server, why) == 0);
 	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);

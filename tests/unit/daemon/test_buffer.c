@@ -262,7 +262,7 @@ START_TEST(what_is_charged_is_named_and_returned)
 {
 	struct world world;
 	struct host_options options = world_options();
-	options.tenant_maximum[QUOTA_BUFFER_BYTES] = 12288;
+	options.tenants.fallback.maximum[QUOTA_BUFFER_BYTES] = 12288;
 	world_open_with(&world, &options);
 	struct session *first = world_session(&world);
 	struct session *second = world_session(&world);
@@ -274,7 +274,7 @@ START_TEST(what_is_charged_is_named_and_returned)
 	/* the tenant's second connection shares the same allowance */
 	ck_assert_int_eq(buffer_import(second, make_memory(8192, F_SEAL_SHRINK), &request, &buffer, &fail), -EDQUOT);
 	ck_assert_str_eq(fail.limit, "buffer_bytes");
-	ck_assert_str_eq(fail.owner, "tenant");
+	ck_assert_str_eq(fail.owner, "tenant default:1000");
 	ck_assert_uint_eq(fail.used, 8192);
 	ck_assert_uint_eq(fail.maximum, 12288);
 	ck_assert_int_eq(buffer_release_handle(first, held->handle, NULL), 0);

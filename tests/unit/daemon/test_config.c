@@ -29,6 +29,7 @@ START_TEST(the_shipped_configuration_is_valid_and_is_the_default)
 	ck_assert_uint_eq(shipped.budget.default_ms, minimal.budget.default_ms);
 	ck_assert_uint_eq(shipped.budget.max_ms, minimal.budget.max_ms);
 	ck_assert_uint_eq(shipped.scrub, minimal.scrub);
+	ck_assert_mem_eq(&shipped.tenants, &minimal.tenants, sizeof(shipped.tenants));
 	ck_assert_uint_eq(shipped.devices[0].deadline_ms, minimal.devices[0].deadline_ms);
 }
 END_TEST
@@ -65,8 +66,8 @@ START_TEST(every_key_reaches_its_place)
 	ck_assert_uint_eq(options.max_in_flight, 4);
 	ck_assert_uint_eq(options.default_budget_ns, 10000000);
 	ck_assert_int_eq(options.scrub, SCRUB_NONE);
-	ck_assert_uint_eq(options.session_maximum[QUOTA_BUFFERS], 9);
-	ck_assert_uint_eq(options.tenant_maximum[QUOTA_JOBS], 3);
+	ck_assert_uint_eq(options.tenants.fallback.session_maximum[QUOTA_BUFFERS], 9);
+	ck_assert_uint_eq(options.tenants.fallback.maximum[QUOTA_JOBS], 3);
 	ck_assert_uint_eq(options.daemon_maximum[QUOTA_BUFFER_BYTES], 4096);
 	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.count, 2);
 	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.id[0], 1000);
@@ -141,6 +142,48 @@ static const char *const bad[][2] = {
     {"{" DEVICES ", \"rights\": {\"maps\": {\"users\": [4294967295]}}}", "rights.maps.users[0]: must be the name"},
     {"{" DEVICES ", \"rights\": {\"maps\": {\"groups\": [true]}}}",
      "rights.maps.groups[0]: must be the name of a group"},
+    {"{" DEVICES ", \"unknown\": \"ask\"}", "unknown: must be one of \"default\", \"refuse\""},
+    {"{" DEVICES ", \"default_tenant\": []}", "default_tenant: must be an object"},
+    {"{" DEVICES ", \"default_tenant\": {\"name\": \"x\"}}", "default_tenant.name: unknown key"},
+    {"{" DEVICES ", \"default_tenant\": {\"weight\": 0}}", "default_tenant.weight: must be an integer in 1..1000"},
+    {"{" DEVICES ", \"default_tenant\": {\"time_permille\": 1001}}", "default_tenant.time_permille: "},
+    {"{" DEVICES ", \"default_tenant\": {\"per\": \"group\"}}",
+     "default_tenant.per: must be one of \"user\", \"rule\""},
+    {"{" DEVICES ", \"default_tenant\": {\"classes\": []}}", "default_tenant.classes: must be an array of 1..32"},
+    {"{" DEVICES ", \"default_tenant\": {\"classes\": [\"idle\", \"fast\"]}}",
+     "default_tenant.classes[1]: must be one of \"realtime\", \"high\""},
+    {"{" DEVICES ", \"default_tenant\": {\"rights\": [\"submit\", 7]}}",
+     "default_tenant.rights[1]: must be one of \"submit\""},
+    {"{" DEVICES ", \"default_tenant\": {\"rights\": \"submit\"}}", "default_tenant.rights: must be an array of 0..32"},
+    {"{" DEVICES ", \"default_tenant\": {\"limits\": {\"jobs\": 0}}}", "default_tenant.limits.jobs: "},
+    {"{" DEVICES ", \"tenants\": {}}", "tenants: must be an array of at most 32 tenants"},
+    {"{" DEVICES ", \"tenants\": [7]}", "tenants[0]: must be an object"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\"}]}", "tenants[0].match: missing"},
+    {"{" DEVICES ", \"tenants\": [{\"match\": {\"users\": [1]}}]}", "tenants[0].name: missing"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"\", \"match\": {\"users\": [1]}}]}",
+     "tenants[0].name: must be a text of 1..63"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a b\", \"match\": {\"users\": [1]}}]}",
+     "tenants[0].name: must be of letters"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"default\", \"match\": {\"users\": [1]}}]}",
+     "tenants[0].name: is the name of default_tenant"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [1]}},"
+     "{\"name\": \"a\", \"match\": {\"users\": [2]}}]}",
+     "tenants[1].name: tenants[0] has the same name"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": []}}]}", "tenants[0].match: names nobody"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"roles\": []}}]}",
+     "tenants[0].match.roles: unknown key"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [\"no one here\"]}}]}",
+     "tenants[0].match.users[0]: unknown user \"no one here\""},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"groups\": [\"no one here\"]}}]}",
+     "tenants[0].match.groups[0]: unknown group \"no one here\""},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"cgroups\": [\"x.service\"]}}]}",
+     "tenants[0].match.cgroups[0]: must be the path of a cgroup"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"cgroups\": [\"/a\", \"/a/../b\"]}}]}",
+     "tenants[0].match.cgroups[1]: must be the path of a cgroup"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [1]}, \"wieght\": 1}]}",
+     "tenants[0].wieght: unknown key"},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [1]}, \"session_limits\": {\"jobs\": -1}}]}",
+     "tenants[0].session_limits.jobs: "},
     {"{" DEVICES ", \"quirks\": {\"create_always\": 1}}", "quirks.create_always: must be true or false"},
     {"{" DEVICES ", \"quirks\": {\"gm_offset_shift\": 3}}", "quirks.gm_offset_shift: "},
     {"{" DEVICES ", \"quirks\": {\"reset_keeps_gm\": 2}}", "quirks.reset_keeps_gm: "},
@@ -181,6 +224,75 @@ START_TEST(nobody_has_a_right_by_default)
 		ck_assert_uint_eq(config.rights.of[right].users.count, 0);
 		ck_assert_uint_eq(config.rights.of[right].groups.count, 0);
 	}
+}
+END_TEST
+
+START_TEST(a_tenant_has_what_it_says_and_the_rest_from_limits)
+{
+	static const char text[] =
+	    "{\"tenants\": [{\"name\": \"batch\", \"match\": {\"users\": [\"root\"], \"groups\": [44],"
+	    "\"cgroups\": [\"/system.slice/x.service\", \"/\"]}, \"per\": \"rule\", \"weight\": 50, \"time_permille\": "
+	    "500,"
+	    "\"classes\": [\"idle\", \"realtime\"], \"rights\": [\"drain\"], \"limits\": {\"jobs\": 7},"
+	    "\"session_limits\": {\"buffers\": 5}},"
+	    "{\"name\": \"other\", \"match\": {\"users\": [1]}}],"
+	    "\"unknown\": \"refuse\", \"default_tenant\": {\"weight\": 3, \"rights\": []},"
+	    "\"limits\": {\"tenant\": {\"jobs\": 11, \"buffers\": 13}, \"session\": {\"jobs\": 2}}," DEVICES "}";
+	struct config config;
+	struct config_errors errors;
+	struct host_options options;
+
+	int error = parse(text, &config, &errors);
+	ck_assert_msg(error == 0, "%s", errors.text);
+	config_host_options(&config, &options);
+	const struct tenant_rules *rules = &options.tenants;
+	ck_assert_uint_eq(rules->count, 2);
+	const struct tenant_profile *batch = &rules->rule[0].profile, *other = &rules->rule[1].profile;
+	ck_assert_str_eq(batch->name, "batch");
+	ck_assert_uint_eq(rules->rule[0].match.who.users.id[0], 0);
+	ck_assert_uint_eq(rules->rule[0].match.who.groups.id[0], 44);
+	ck_assert_uint_eq(rules->rule[0].match.cgroups.count, 2);
+	ck_assert_str_eq(rules->rule[0].match.cgroups.path[0], "/system.slice/x.service");
+	ck_assert_str_eq(rules->rule[0].match.cgroups.path[1], "/");
+	ck_assert_uint_eq(batch->per, TENANT_PER_RULE);
+	ck_assert_uint_eq(batch->weight, 50);
+	ck_assert_uint_eq(batch->time_permille, 500);
+	ck_assert_uint_eq(batch->classes, TENANT_CLASS_BIT(SCHED_IDLE) | TENANT_CLASS_BIT(SCHED_REALTIME));
+	ck_assert_uint_eq(batch->rights, RIGHT_BIT(RIGHT_DRAIN));
+	ck_assert_uint_eq(batch->maximum[QUOTA_JOBS], 7);
+	ck_assert_uint_eq(batch->maximum[QUOTA_BUFFERS], 13);
+	ck_assert_uint_eq(batch->session_maximum[QUOTA_JOBS], 2);
+	ck_assert_uint_eq(batch->session_maximum[QUOTA_BUFFERS], 5);
+	ck_assert_uint_eq(other->per, TENANT_PER_USER);
+	ck_assert_uint_eq(other->weight, SCHED_DEFAULT_WEIGHT);
+	ck_assert_uint_eq(other->time_permille, SCHED_WHOLE);
+	ck_assert_uint_eq(other->classes, TENANT_DEFAULT_CLASSES);
+	ck_assert_uint_eq(other->rights, TENANT_DEFAULT_RIGHTS);
+	ck_assert_uint_eq(other->maximum[QUOTA_JOBS], 11);
+	ck_assert_uint_eq(rules->unknown, TENANT_UNKNOWN_REFUSE);
+	ck_assert_str_eq(rules->fallback.name, "default");
+	ck_assert_uint_eq(rules->fallback.weight, 3);
+	ck_assert_uint_eq(rules->fallback.rights, RIGHTS_NONE);
+	ck_assert_uint_eq(rules->fallback.maximum[QUOTA_JOBS], 11);
+}
+END_TEST
+
+START_TEST(there_are_as_many_tenants_as_it_says)
+{
+	char text[4096] = "{" DEVICES ", \"tenants\": [";
+	struct config config;
+	struct config_errors errors;
+	size_t used = strlen(text);
+
+	for (unsigned i = 0; i < TENANT_MAX_RULES; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s{\"name\": \"t%u\", \"match\": {\"users\": [%u]}}", i ? "," : "", i, i);
+	memcpy(text + used, "]}", 3);
+	ck_assert_int_eq(parse(text, &config, &errors), 0);
+	ck_assert_uint_eq(config.tenants.count, TENANT_MAX_RULES);
+	memcpy(text + used, ",{}]}", 6);
+	ck_assert_int_eq(parse(text, &config, &errors), -EINVAL);
+	ck_assert_str_eq(errors.text, "tenants: must be an array of at most 32 tenants");
 }
 END_TEST
 
@@ -252,6 +364,8 @@ int main(void)
 	tcase_add_loop_test(tcase, every_error_names_its_path_and_changes_nothing, 0,
 			    (int)(sizeof(bad) / sizeof(bad[0])));
 	tcase_add_test(tcase, nobody_has_a_right_by_default);
+	tcase_add_test(tcase, a_tenant_has_what_it_says_and_the_rest_from_limits);
+	tcase_add_test(tcase, there_are_as_many_tenants_as_it_says);
 	tcase_add_test(tcase, a_rule_holds_as_many_names_as_it_says);
 	tcase_add_test(tcase, several_errors_come_at_once);
 	tcase_add_test(tcase, a_flood_of_errors_stays_inside_its_buffer);

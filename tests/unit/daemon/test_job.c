@@ -292,7 +292,7 @@ START_TEST(a_commit_that_fails_can_be_repeated)
 {
 	struct world world;
 	struct host_options options = world_options();
-	options.session_maximum[QUOTA_TCB_BYTES] = 3 * 4096;
+	options.tenants.fallback.session_maximum[QUOTA_TCB_BYTES] = 3 * 4096;
 	world_open_with(&world, &options);
 	struct session *session = world_session(&world);
 	struct buffer *buffer = make_buffer(session, 8192, false);

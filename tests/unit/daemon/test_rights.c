@@ -16,13 +16,23 @@ static uint32_t of(const struct rights_rules *rules, uint32_t uid, uint32_t gid)
 
 START_TEST(without_rules_root_has_every_right_and_nobody_else_any)
 {
-	static const struct rights_rules none;
+	static const struct rights_rules none = {.own_uid = 0};
 
 	ck_assert_uint_eq(of(&none, 0, 0), RIGHTS_ALL);
 	ck_assert_uint_eq(of(&none, 0, 1000), RIGHTS_ALL);
 	ck_assert_uint_eq(of(&none, 1, 0), RIGHTS_NONE); /* its group alone is not root */
 	ck_assert_uint_eq(of(&none, 1000, 1000), RIGHTS_NONE);
 	ck_assert_uint_eq(of(&none, UINT32_MAX, UINT32_MAX), RIGHTS_NONE);
+}
+END_TEST
+
+START_TEST(the_daemons_own_user_has_every_right)
+{
+	static const struct rights_rules rules = {.own_uid = 77};
+
+	ck_assert_uint_eq(of(&rules, 77, 5), RIGHTS_ALL);
+	ck_assert_uint_eq(of(&rules, 0, 5), RIGHTS_ALL);
+	ck_assert_uint_eq(of(&rules, 78, 77), RIGHTS_NONE);
 }
 END_TEST
 
@@ -45,9 +55,9 @@ START_TEST(a_rule_gives_its_right_to_the_groups_it_names_first_or_supplementary)
 
 	ck_assert_uint_eq(of(&rules, 1000, 44), MAPS);
 	ck_assert_uint_eq(of(&rules, 44, 1000), RIGHTS_NONE);
-	ck_assert_uint_eq(rights_of(&rules, &(struct rights_subject){1000, 1000, in, 2}), MAPS);
-	ck_assert_uint_eq(rights_of(&rules, &(struct rights_subject){1000, 1000, in, 1}), RIGHTS_NONE);
-	ck_assert_uint_eq(rights_of(&rules, &(struct rights_subject){1000, 1000, out, 2}), RIGHTS_NONE);
+	ck_assert_uint_eq(rights_of(&rules, &(struct rights_subject){1000, 1000, in, 2, NULL}), MAPS);
+	ck_assert_uint_eq(rights_of(&rules, &(struct rights_subject){1000, 1000, in, 1, NULL}), RIGHTS_NONE);
+	ck_assert_uint_eq(rights_of(&rules, &(struct rights_subject){1000, 1000, out, 2, NULL}), RIGHTS_NONE);
 }
 END_TEST
 
@@ -86,6 +96,7 @@ int main(void)
 	TCase *tcase = tcase_create("rights");
 
 	tcase_add_test(tcase, without_rules_root_has_every_right_and_nobody_else_any);
+	tcase_add_test(tcase, the_daemons_own_user_has_every_right);
 	tcase_add_test(tcase, a_rule_gives_its_right_to_the_users_it_names);
 	tcase_add_test(tcase, a_rule_gives_its_right_to_the_groups_it_names_first_or_supplementary);
 	tcase_add_test(tcase, the_last_place_of_a_full_rule_counts);

@@ -4,26 +4,6 @@
 
 #define SLOT_BYTES (1ull << 32)
 
-/* A connection of whom the test likes; `out` is the client's end. */
-static void admit(struct bench *bench, uid_t uid, uint32_t rights, int *out)
-{
-	const struct session_identity identity = {.uid = uid, .gid = uid, .pid = 4242, .rights = rights};
-	int pair[2];
-
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	ck_assert_int_eq(conn_new(bench->server, pair[1], &identity, -1), 0);
-	*out = pair[0];
-}
-
-static int client_of(struct bench *bench, uid_t uid, uint32_t rights)
-{
-	int fd;
-
-	admit(bench, uid, rights, &fd);
-	ck_assert_int_eq(hello(bench, fd, NPUD_PROTOCOL_MAJOR), 0);
-	return fd;
-}
-
 static Npud__ServerFrame *query(struct bench *bench, int fd, uint64_t session, uint64_t from_session,
 				uint64_t from_iova)
 {
@@ -137,7 +117,7 @@ START_TEST(an_older_client_does_not_know_the_request)
 	int fd;
 
 	bench_open(&bench);
-	admit(&bench, 0, RIGHTS_ALL, &fd);
+	fd = admit(&bench, 0, RIGHTS_ALL, &bench.world.host->options.tenants.fallback);
 	body.major = NPUD_PROTOCOL_MAJOR;
 	request.body_case = NPUD__REQUEST__BODY_HELLO;
 	request.hello = &body;
@@ -158,7 +138,7 @@ START_TEST(nobody_asks_before_hello_or_with_descriptors)
 	int fd, stranger = 0;
 
 	bench_open(&bench);
-	admit(&bench, 0, RIGHTS_ALL, &fd);
+	fd = admit(&bench, 0, RIGHTS_ALL, &bench.world.host->options.tenants.fallback);
 	ck_assert_int_eq(error_of(query(&bench, fd, 0, 0, 0)), NPUD__ERROR_CODE__ERROR_PROTOCOL);
 	close(fd);
 	fd = client_of(&bench, 0, RIGHTS_ALL);

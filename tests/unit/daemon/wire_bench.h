@@ -184,4 +184,24 @@ static inline int client(struct bench *bench)
 	return fd;
 }
 
+/* A connection of whom the test likes; the client's end. */
+static inline int admit(struct bench *bench, uid_t uid, uint32_t rights, const struct tenant_profile *profile)
+{
+	const struct session_identity identity = {
+	    .uid = uid, .gid = uid, .pid = 4242, .rights = rights, .profile = profile};
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	ck_assert_int_eq(conn_new(bench->server, pair[1], &identity, -1), 0);
+	return pair[0];
+}
+
+static inline int client_of(struct bench *bench, uid_t uid, uint32_t rights)
+{
+	int fd = admit(bench, uid, rights, &bench->world.host->options.tenants.fallback);
+
+	ck_assert_int_eq(hello(bench, fd, NPUD_PROTOCOL_MAJOR), 0);
+	return fd;
+}
+
 #endif

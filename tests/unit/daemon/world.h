@@ -69,10 +69,17 @@ static inline struct host_options world_options(void)
 	    .default_budget_ns = NSEC_PER_SEC,
 	    .max_budget_ns = 10 * NSEC_PER_SEC,
 	    .scrub = SCRUB_RESET,
+	    .rights = {.own_uid = geteuid()},
 	};
+	struct tenant_profile *profile = &options.tenants.fallback;
 
+	*profile = (struct tenant_profile){.name = "default",
+					   .classes = TENANT_CLASS_BIT(SCHED_CLASSES) - 1,
+					   .rights = TENANT_DEFAULT_RIGHTS,
+					   .weight = SCHED_DEFAULT_WEIGHT,
+					   .time_permille = SCHED_WHOLE};
 	for (int i = 0; i < QUOTA_RESOURCES; i++)
-		options.session_maximum[i] = options.tenant_maximum[i] = options.daemon_maximum[i] = UINT64_MAX;
+		profile->session_maximum[i] = profile->maximum[i] = options.daemon_maximum[i] = UINT64_MAX;
 	return options;
 }
 
@@ -198,7 +205,8 @@ static inline void world_events_ready(void *user)
 static inline struct session *world_session_of(struct world *world, uid_t uid)
 {
 	static const struct session_hooks hooks = {world_events_ready};
-	struct session_identity identity = {uid, uid, 1, RIGHTS_NONE};
+	const struct session_identity identity = {
+	    .uid = uid, .gid = uid, .pid = 1, .profile = &world->host->options.tenants.fallback, .fds = 2};
 	struct session *session;
 
 	ck_assert_int_eq(session_open(world->host, &identity, &hooks, world, &session, NULL), 0);
