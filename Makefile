@@ -192,7 +192,7 @@ $(foreach v,minor major,$(eval $(call version_rules,$(v))))
 ## make integration   npud, npu-emu and client processes together
 .PHONY: integration integration-programs
 integration-programs: $(INTEGRATION_BIN)
-integration: $(B)/npud $(B)/npu-emu $(VERSIONS) $(INTEGRATION_BIN)
+integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) $(INTEGRATION_BIN)
 	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
 
 .PHONY: qemu
