@@ -9,6 +9,16 @@
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
 #include "daemon/core/tenant.h"
+#include "daemon/core/timeline.h"
+
+static void host_release(struct host *host)
+{
+	if (host->sched)
+		host->options.scheduler->destroy(host->sched);
+	timeline_free(host->timeline);
+	handles_fini(&host->fences);
+	free(host);
+}
 
 int host_new(const struct host_options *options, uint32_t devices, struct host **out)
 {
@@ -21,8 +31,9 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	struct sched_params params = {.devices = devices, .ageing_ns = options->ageing_ns};
 	memcpy(params.remainder, options->remainder, sizeof(params.remainder));
 	host->sched = options->scheduler->create(&params);
-	if (!host->sched) {
-		free(host);
+	host->timeline = timeline_new();
+	if (!host->sched || !host->timeline) {
+		host_release(host);
 		return -ENOMEM;
 	}
 	list_init(&host->tenants);
@@ -39,9 +50,7 @@ void host_free(struct host *host)
 	if (!host)
 		return;
 	tenant_forget_all(host);
-	host->options.scheduler->destroy(host->sched);
-	handles_fini(&host->fences);
-	free(host);
+	host_release(host);
 }
 
 int host_add_device(struct host *host, struct device *device)

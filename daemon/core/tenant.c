@@ -10,6 +10,9 @@
 
 #include "daemon/core/host.h"
 #include "daemon/util/clock.h"
+#include "proto/limits.h"
+
+_Static_assert(TENANT_NAME_BYTES + sizeof(":4294967295") - 1 <= NPUD_MAX_TENANT_BYTES, "every label fits");
 
 static struct tenant *find(const struct host *host, const struct tenant_profile *profile, uint32_t uid)
 {
@@ -21,18 +24,28 @@ static struct tenant *find(const struct host *host, const struct tenant_profile 
 	return NULL;
 }
 
+struct tenant_id tenant_id_of(const struct tenant *tenant)
+{
+	return (struct tenant_id){tenant->profile, tenant->uid};
+}
+
+void tenant_label(struct tenant_id tenant, char *out, size_t bytes)
+{
+	if (tenant.profile->per == TENANT_PER_RULE)
+		(void)snprintf(out, bytes, "%s", tenant.profile->name);
+	else
+		(void)snprintf(out, bytes, "%s:%" PRIu32, tenant.profile->name, tenant.uid);
+}
+
 #define PREFIX "tenant "
 
 static void set_owner(struct tenant *tenant)
 {
-	const struct tenant_profile *profile = tenant->profile;
-	bool shared = profile->per == TENANT_PER_RULE;
-	int bytes =
-	    shared ? snprintf(tenant->owner, sizeof(tenant->owner), PREFIX "%s", profile->name)
-		   : snprintf(tenant->owner, sizeof(tenant->owner), PREFIX "%s:%" PRIu32, profile->name, tenant->uid);
+	static const char kind[] = PREFIX;
+	size_t bytes = sizeof(kind) - 1;
 
-	if (bytes < 0)
-		tenant->owner[0] = '\0';
+	memcpy(tenant->owner, kind, bytes);
+	tenant_label(tenant_id_of(tenant), tenant->owner + bytes, sizeof(tenant->owner) - bytes);
 }
 
 static uint64_t key_of(uint32_t rule, uint32_t uid)

@@ -6,6 +6,8 @@
 #ifndef NPUD_CORE_TENANT_H
 #define NPUD_CORE_TENANT_H
 
+#include <stddef.h>
+
 #include "daemon/policy/quota.h"
 #include "daemon/policy/sched.h"
 #include "daemon/policy/tenants.h"
@@ -23,6 +25,16 @@ struct tenant {
 	struct quota quota;
 	struct sched_tenant share;
 };
+
+/* Which tenant, even when it is gone. */
+struct tenant_id {
+	const struct tenant_profile *profile; /* of the configuration: it stays */
+	uint32_t uid;
+};
+
+struct tenant_id tenant_id_of(const struct tenant *tenant);
+/* Its name for people, at most NPUD_MAX_TENANT_BYTES long. */
+void tenant_label(struct tenant_id tenant, char *out, size_t bytes);
 
 /* RULE, or RULE:USER (a number) where each user of a rule is a tenant. */
 const char *tenant_name(const struct tenant *tenant);

@@ -89,7 +89,7 @@ Npud__ServerFrame *raw_call(int fd, Npud__Request *request, int passed_fd)
 	}
 }
 
-int raw_open(const struct harness *harness)
+int raw_open_as(const struct harness *harness, const char *client)
 {
 	Npud__Hello hello = NPUD__HELLO__INIT;
 	Npud__Request request = NPUD__REQUEST__INIT;
@@ -97,7 +97,7 @@ int raw_open(const struct harness *harness)
 
 	hello.major = NPUD_PROTOCOL_MAJOR;
 	hello.minor = NPUD_PROTOCOL_MINOR;
-	hello.client_name = (char *)(uintptr_t) "test";
+	hello.client_name = (char *)(uintptr_t)client;
 	request.body_case = NPUD__REQUEST__BODY_HELLO;
 	request.hello = &hello;
 	Npud__ServerFrame *frame = raw_call(fd, &request, -1);
@@ -105,6 +105,11 @@ int raw_open(const struct harness *harness)
 	ck_assert_int_eq(frame->reply->body_case, NPUD__REPLY__BODY_HELLO);
 	raw_free(frame);
 	return fd;
+}
+
+int raw_open(const struct harness *harness)
+{
+	return raw_open_as(harness, "test");
 }
 
 /* ------------------------------------------------------------------ what is expected of an answer */
