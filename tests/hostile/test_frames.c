@@ -452,15 +452,9 @@ static int say_names(struct harness *where, void *user)
 
 	(void)user;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		Npud__Hello hello = NPUD__HELLO__INIT;
-		Npud__Request request = NPUD__REQUEST__INIT;
 		int fd = raw_connect(where);
 
-		hello.major = NPUD_PROTOCOL_MAJOR;
-		hello.client_name = (char *)(uintptr_t)names[i];
-		request.body_case = NPUD__REQUEST__BODY_HELLO;
-		request.hello = &hello;
-		ASSERT_CODE(fd, &request, -1, 0);
+		raw_hello(fd, names[i]);
 		close(fd);
 	}
 	return 0;
