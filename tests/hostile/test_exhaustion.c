@@ -121,9 +121,10 @@ START_TEST(attack_connection_and_handshake_exhaustion)
 	uint64_t held = harness_stats(harness).open_fds - before;
 	/* a socket and a pidfd for each that was let in; the innocent ones are gone or going */
 	ck_assert_uint_le(held, 2 * PER_USER + 16);
-	printf("%u connections of one user, %lu descriptors held by npud; another one's whole life took %.1f ms during "
-	       "it, %.1f ms after it\n",
-	       FLOOD, (unsigned long)held, during * 1e3, after * 1e3);
+	printf(
+	    "= %u connections of one user, %lu descriptors held by npud; another one's whole life took %.1f ms during "
+	    "it, %.1f ms after it\n",
+	    FLOOD, (unsigned long)held, during * 1e3, after * 1e3);
 	attack_end(&attack);
 }
 END_TEST
