@@ -12,7 +12,7 @@
 #define TEXT(bytes) (2ul + 2 + (bytes))
 #define ROW_BYTES                                                                                                      \
 	(3 + 7 * WIDE + 12 * NARROW + TEXT(NPUD_MAX_TENANT_BYTES) + TEXT(NPUD_MAX_CLIENT_BYTES) +                      \
-	 TEXT(sizeof(((struct device *)NULL)->name)) + TEXT(NPUD_MAX_PS_SUBMISSIONS * 10))
+	 TEXT(sizeof(((struct device *)NULL)->name)) + TEXT(NPUD_MAX_PS_SUBMISSIONS * 10ul))
 #define TOTALS_BYTES (SCHED_CLASSES * (2 + 4 * NARROW))
 #define ENVELOPE_BYTES (3 + NARROW + 3 + WIDE + NARROW)
 

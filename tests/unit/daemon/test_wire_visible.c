@@ -67,7 +67,7 @@ START_TEST(a_stranger_sees_totals_and_himself)
 
 	char texts[2][NPUD_MAX_ERROR_TEXT];
 	for (unsigned i = 0; i < 2; i++) {
-		frame = ask_why(&bench, fd, session->id + i * 100, name);
+		frame = ask_why(&bench, fd, session->id + i * 100ul, name);
 		ck_assert_ptr_nonnull(frame->reply->error);
 		ck_assert_int_eq(frame->reply->error->code, NPUD__ERROR_CODE__ERROR_NO_SUCH_OBJECT);
 		(void)snprintf(texts[i], sizeof(texts[i]), "%s", strchr(frame->reply->error->message, 'h'));
