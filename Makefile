@@ -142,6 +142,9 @@ UNIT_BIN := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_check)
+comma := ,
+$(B)/tests/unit/daemon/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc malloc realloc \
+	reallocarray memfd_create mmap)
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
@@ -160,6 +163,20 @@ $(B)/tests/unit/cross/%: $(B)/tests/unit/cross/%.o $(B)/libclient.a $(B)/daemon.
 unit: $(UNIT_BIN)
 	@start=$$(date +%s); tests/run.sh unit $(UNIT_BIN); code=$$?; \
 		echo "make unit: the tests took $$(($$(date +%s) - start)) s; more than 30 would be too many"; exit $$code
+
+# ------------------------------------------------------------------ simulation: the policies alone, in virtual time
+SIM_SRC := $(wildcard tests/sim/test_*.c)
+SIM_BIN := $(patsubst %.c,$(B)/%,$(SIM_SRC))
+SIM_PARTS := $(call obj,tests/sim/sim.c $(wildcard daemon/policy/*.c) daemon/util/heap.c)
+$(SIM_BIN): %: %.o $(SIM_PARTS)
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) -lm
+.PHONY: sim sim-programs
+sim-programs: $(SIM_BIN)
+## make sim           the scheduler in virtual time: shares, waiting and limits as a table (under 20 s)
+sim: $(SIM_BIN)
+	@rm -f $(B)/tests/sim/table; SIM_TABLE=$(B)/tests/sim/table tests/run.sh sim $(SIM_BIN) >$(B)/tests/sim/log; code=$$?; \
+		printf '%-58s %10s %10s   %s\n' '' fifo fair goal; cat $(B)/tests/sim/table $(B)/tests/sim/log; exit $$code
 
 # ------------------------------------------------------------------ integration: the real programs, real clients
 INTEGRATION_SRC := $(wildcard tests/integration/test_*.c)
@@ -194,6 +211,36 @@ $(foreach v,minor major,$(eval $(call version_rules,$(v))))
 integration-programs: $(INTEGRATION_BIN)
 integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) $(INTEGRATION_BIN)
 	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
+
+# ------------------------------------------------------------------ hostile: every known attack on such a daemon
+# npud runs in the sandbox of its unit; the attackers are processes of other users, so root runs this.
+HOSTILE_SRC := $(wildcard tests/hostile/test_*.c)
+HOSTILE_BIN := $(patsubst %.c,$(B)/%,$(HOSTILE_SRC))
+HOSTILE_PARTS := $(B)/tests/hostile/scene.o $(INTEGRATION_PARTS)
+$(HOSTILE_BIN): %: %.o $(HOSTILE_PARTS) $(B)/libclient.a
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+$(B)/gen/syscalls.inc:
+	@mkdir -p $(@D)
+	$(call step,GEN)
+	$(Q)echo '#include <sys/syscall.h>' | $(CC) $(CPPFLAGS) -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/{"\1", __NR_\1},/p' >$@
+$(B)/tests/hostile/sandbox_filter.o: private CPPFLAGS += -I$(B)/gen
+$(B)/tests/hostile/sandbox_filter.o: $(B)/gen/syscalls.inc
+$(B)/tests/hostile/sandbox: $(B)/tests/hostile/sandbox.o $(B)/tests/hostile/sandbox_filter.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+$(B)/tests/hostile/fail_call.so: $(B)/tests/hostile/fail_call.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $<
+.PHONY: hostile hostile-programs
+hostile-programs: $(HOSTILE_BIN) $(B)/tests/hostile/sandbox $(B)/tests/hostile/fail_call.so
+## make hostile       every known attack on such a daemon, against the real one in its unit's sandbox (under 90 s)
+hostile: $(B)/npud $(B)/npu-emu hostile-programs
+	@NPUD_BUILD=$(B) tests/hostile/run.sh $(HOSTILE_BIN)
+.PHONY: hazards
+## make hazards       every known fault of the vendor's driver has an answer here: after unit, integration and hostile
+hazards:
+	@NPUD_BUILD=$(B) tests/run.sh hazards tests/hostile/hazards.sh
 
 .PHONY: qemu
 ## make qemu          a QEMU without a guest attaches the software NPU (unpacks QEMU into the cache once)
@@ -366,7 +413,7 @@ objects: $(call obj,$(wildcard daemon/*.c daemon/*/*.c libclient/*.c emulator/*.
 
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs
-test-programs: integration-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
+test-programs: sim-programs integration-programs hostile-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
 	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
 
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or

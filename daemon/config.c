@@ -64,6 +64,11 @@ static const struct config_key scheduler_keys[] = {
 static const struct config_key budget_keys[] = {
     CONFIG_UINT("default_ms", struct config, budget.default_ms, 1, 86400000),
     CONFIG_UINT("max_ms", struct config, budget.max_ms, 1, 86400000), CONFIG_END};
+static const struct config_key quarantine_keys[] = {
+    CONFIG_UINT("session_threshold", struct config, quarantine.session_threshold, 0, QUARANTINE_MAX_THRESHOLD),
+    CONFIG_UINT("tenant_threshold", struct config, quarantine.tenant_threshold, 0, QUARANTINE_MAX_THRESHOLD),
+    CONFIG_UINT("half_life_s", struct config, quarantine.half_life_s, 1, 86400),
+    CONFIG_UINT("minimum_s", struct config, quarantine.minimum_s, 0, 86400), CONFIG_END};
 static const struct config_key limits_keys[] = {
     CONFIG_OBJECT("session", struct config, limits.session, config_limit_keys),
     CONFIG_OBJECT("tenant", struct config, limits.tenant, config_limit_keys),
@@ -90,6 +95,7 @@ static const struct config_key top_keys[] = {CONFIG_APART("devices"),
 					     {"log", KIND_OBJECT, 0, 0, 0, NULL, log_keys, false},
 					     {"scheduler", KIND_OBJECT, 0, 0, 0, NULL, scheduler_keys, false},
 					     {"budget", KIND_OBJECT, 0, 0, 0, NULL, budget_keys, false},
+					     {"quarantine", KIND_OBJECT, 0, 0, 0, NULL, quarantine_keys, false},
 					     CONFIG_CHOICE("scrub", struct config, scrub, scrubs),
 					     {"limits", KIND_OBJECT, 0, 0, 0, NULL, limits_keys, false},
 					     {"rights", KIND_OBJECT, 0, 0, 0, NULL, rights_keys, false},
@@ -203,6 +209,10 @@ static void set_defaults(struct config *config)
 	config->scheduler.remainder.permille[SCHED_IDLE] = 10;
 	config->budget.default_ms = 60000;
 	config->budget.max_ms = 3600000;
+	config->quarantine.session_threshold = 16;
+	config->quarantine.tenant_threshold = 32;
+	config->quarantine.half_life_s = 60;
+	config->quarantine.minimum_s = 10;
 	config->scrub = SCRUB_RESET;
 	config->limits.session = session;
 	config->limits.tenant = tenant;
@@ -299,6 +309,10 @@ void config_host_options(const struct config *config, struct host_options *out)
 	out->max_in_flight_ns = config->scheduler.max_in_flight_us * NSEC_PER_USEC;
 	out->default_budget_ns = config->budget.default_ms * NSEC_PER_MSEC;
 	out->max_budget_ns = config->budget.max_ms * NSEC_PER_MSEC;
+	out->quarantine.session_threshold = (uint32_t)config->quarantine.session_threshold;
+	out->quarantine.tenant_threshold = (uint32_t)config->quarantine.tenant_threshold;
+	out->quarantine.half_life_ns = config->quarantine.half_life_s * NSEC_PER_SEC;
+	out->quarantine.minimum_ns = config->quarantine.minimum_s * NSEC_PER_SEC;
 	out->scrub = (enum scrub_mode)config->scrub;
 	out->quirks.reset_keeps_gm = config->quirks.reset_keeps_gm;
 	out->quirks.create_always = config->quirks.create_always;

@@ -54,6 +54,12 @@ struct config {
 		uint64_t default_ms;
 		uint64_t max_ms;
 	} budget;
+	struct {
+		uint64_t session_threshold;
+		uint64_t tenant_threshold;
+		uint64_t half_life_s;
+		uint64_t minimum_s;
+	} quarantine;
 	uint32_t scrub;
 	struct {
 		struct config_limits session;

@@ -56,6 +56,8 @@ const char *npu_outcome_name(enum npu_outcome outcome)
 		return "device gone";
 	case NPU_SHED:
 		return "shed";
+	case NPU_QUARANTINED:
+		return "quarantined";
 	case NPU_DEPENDENCY:
 		return "dependency failed";
 	}

@@ -123,6 +123,18 @@ static int submit_errno(const Npud__Error *error)
 	return npu_errno_of(error->code);
 }
 
+static enum npu_outcome refusal_outcome(Npud__ErrorCode code)
+{
+	switch (code) {
+	case NPUD__ERROR_CODE__ERROR_DEVICE_GONE:
+		return NPU_DEVICE_GONE;
+	case NPUD__ERROR_CODE__ERROR_QUARANTINED:
+		return NPU_QUARANTINED;
+	default:
+		return NPU_CANCELLED;
+	}
+}
+
 static void answer_submission(struct npu_connection *connection, struct npu_slot *slot, const Npud__Reply *reply)
 {
 	slot->answered = true;
@@ -133,10 +145,8 @@ static void answer_submission(struct npu_connection *connection, struct npu_slot
 	}
 	if (slot->done)
 		return;
-	bool gone = reply->error->code == NPUD__ERROR_CODE__ERROR_DEVICE_GONE;
-
 	slot->refusal = submit_errno(reply->error);
-	slot->result.outcome = gone ? NPU_DEVICE_GONE : NPU_CANCELLED;
+	slot->result.outcome = refusal_outcome(reply->error->code);
 	copy_text(slot->result.message, sizeof(slot->result.message), reply->error->message);
 	npu_slot_complete(connection, slot);
 	npu_attention_raise(connection);

@@ -35,6 +35,8 @@ int npu_errno_of(Npud__ErrorCode code)
 		return -ENODEV;
 	case NPUD__ERROR_CODE__ERROR_NO_MEMORY:
 		return -ENOMEM;
+	case NPUD__ERROR_CODE__ERROR_QUARANTINED:
+		return -ECANCELED;
 	default:
 		return -EIO;
 	}

@@ -148,8 +148,9 @@ static int take_result(struct npu_connection *connection, uint64_t ticket, struc
 
 	if (!slot)
 		return unknown_ticket(connection, ticket);
-	/* a device that is gone is an outcome, like any other end */
-	if (slot->refusal && (slot->result.outcome != NPU_DEVICE_GONE || connection->broken))
+	/* a device that is gone is an outcome, like any other end, and so is a quarantine */
+	bool is_outcome = slot->result.outcome == NPU_DEVICE_GONE || slot->result.outcome == NPU_QUARANTINED;
+	if (slot->refusal && (!is_outcome || connection->broken))
 		rc = npu_fail(slot->refusal, "%s", slot->result.message);
 	if (result)
 		*result = slot->result;

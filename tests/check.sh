@@ -20,9 +20,12 @@ lint|make lint
 unit|make -j2 unit
 unit-asan|make -j2 V=asan unit
 unit-tsan|make -j2 V=tsan unit-threads
+sim|make -j2 sim
 docs|make docs-check
 tools|make tools-test
 integration|make integration
+hostile|make hostile
+hazards|make hazards
 integration-asan|make V=asan integration
 integration-tsan|make V=tsan integration
 valgrind|make valgrind

@@ -14,6 +14,23 @@ const char usage_stats[] =
     "Prints what npud holds and has done, one \"name value\" a line. Only root and the user that\n"
     "npud runs as may ask.\n";
 
+/* Names of four words: "recovery.0.abort.attempts". */
+static void rung_print(const Npud__RungStats *rung)
+{
+	static const char *const names[] = {"?", "abort", "soft_reset", "transport_reset", "reopen", "offline"};
+	unsigned index = (unsigned)rung->rung < sizeof(names) / sizeof(names[0]) ? (unsigned)rung->rung : 0;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {{"attempts", rung->attempts},
+		    {"failures", rung->failures},
+		    {"total_ns", rung->total_ns},
+		    {"last_ns", rung->last_ns}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		printf("recovery.%u.%s.%s %" PRIu64 "\n", rung->device, names[index], rows[i].name, rows[i].value);
+}
+
 static void stats_print(const Npud__Stats *stats)
 {
 	const struct {
@@ -35,10 +52,13 @@ static void stats_print(const Npud__Stats *stats)
 	    {"open_fds", stats->open_fds},
 	    {"allocations", stats->allocations},
 	    {"resident_bytes", stats->resident_bytes},
+	    {"quarantined", stats->quarantined},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		printf("%-20s %" PRIu64 "\n", rows[i].name, rows[i].value);
+	for (size_t i = 0; i < stats->n_rungs; i++)
+		rung_print(stats->rungs[i]);
 }
 
 static int stats_query(int fd, struct reason *why)

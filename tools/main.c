@@ -19,6 +19,7 @@ static const struct {
     {"doctor", command_doctor, usage_doctor, "what stands between this host and a working NPU"},
     {"info", command_info, usage_info, "the NPUs that npud serves"},
     {"maps", command_maps, usage_maps, "which session has memory at which addresses (the right maps)"},
+    {"pardon", command_pardon, usage_pardon, "end the quarantine of a user or a session (root or npud's own user)"},
     {"ps", command_ps, usage_ps, "what each session has and does"},
     {"run", command_run, usage_run, "run a model on files or random numbers; measure it"},
     {"stats", command_stats, usage_stats, "what npud holds and has done (root or npud's own user)"},

@@ -288,6 +288,9 @@ void device_work_done(struct work *base)
 	bool closed = work->op == DEV_OP_CLOSE || (work->op == DEV_OP_RUNG && work->rung == RECOVERY_OFFLINE);
 
 	device->busy = false;
+	/* What a request that failed did not come to may be wanted again, or go. */
+	list_each (node, next, &work->map)
+		list_remove(node);
 	/* What was lost was the transport that a reopening closed. */
 	if (work->op == DEV_OP_RUNG && work->rung == RECOVERY_REOPEN && work->result == 0)
 		device->lost = false;

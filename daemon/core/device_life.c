@@ -81,6 +81,7 @@ void device_stop(struct device *device, enum device_state state, const char *rea
 /* The other side is gone: nothing is asked of it any more, the worker closes what is left. */
 void device_lost(struct device *device)
 {
+	recovery_give_up(&device->recovery, clock_now().v);
 	device_stop(device, DEV_GONE, "the device went away");
 	device->work.quiet = false;
 	device_work_start(device, DEV_OP_CLOSE, DEV_GONE);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Climbing the ladder and judging afterwards: the guilty fails with its own outcome, what was certainly not started is
- * queued again, what may have been started and is not guilty ends as DEVICE_RESET. Other sessions notice nothing.
+ * queued again, and so is what may have been started, is not guilty and may run twice; else it ends as DEVICE_RESET.
+ * Other sessions notice nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
+#include "daemon/core/offence.h"
 #include "daemon/core/session.h"
 #include "daemon/log.h"
 #include "daemon/npu/v3_tcb.h"
@@ -77,7 +79,7 @@ void device_recover(struct device *device, enum recovery_rung from)
 		  LOG_U64("in_flight", device->in_flight_count));
 	device->work.late_count = 0;
 	unsigned available = device->npu->rungs | (device->source.open ? 1u << RECOVERY_REOPEN : 0);
-	start_rung(device, recovery_begin(&device->recovery, available, from));
+	start_rung(device, recovery_begin(&device->recovery, available, from, clock_now().v));
 }
 
 static void finish_running(struct device *device, struct submission *submission, const struct submission_result *result,
@@ -90,7 +92,8 @@ static void finish_running(struct device *device, struct submission *submission,
 	submission_finish(submission, result, now);
 }
 
-static void punish(struct device *device, struct submission *guilty, nsec_t now)
+/* True if its session or tenant was guilty once too often. */
+static bool punish(struct device *device, struct submission *guilty, nsec_t now)
 {
 	const struct device_incident *incident = &device->incident;
 	struct submission_result result = {
@@ -105,7 +108,17 @@ static void punish(struct device *device, struct submission *guilty, nsec_t now)
 	    .started = true,
 	};
 
+	struct session *session = guilty->session;
 	finish_running(device, guilty, &result, now);
+	return offence_book(session, incident->outcome, now);
+}
+
+/* What had not begun may always run again; what may have begun, if its client said so and not for ever. */
+static bool may_run_again(struct submission *submission, bool started)
+{
+	if (started && (!submission->restartable || ++submission->lost >= SUBMISSION_MAX_LOST))
+		return false;
+	return ++submission->attempts < SUBMISSION_MAX_ATTEMPTS;
 }
 
 static void put_back(struct device *device, struct submission *submission, bool started, nsec_t now)
@@ -121,7 +134,7 @@ static void put_back(struct device *device, struct submission *submission, bool 
 	} else if (device->state == DEV_OFFLINE || device->state == DEV_GONE) {
 		result.outcome = OUT_DEVICE_GONE;
 		result.reason = device->reason;
-	} else if (started || ++submission->attempts >= SUBMISSION_MAX_ATTEMPTS) {
+	} else if (!may_run_again(submission, started)) {
 		result.outcome = OUT_DEVICE_RESET;
 		result.reason = "lost to a recovery of the device that another submission caused; submit it again";
 	} else {
@@ -149,7 +162,7 @@ static void count_late(struct device *device, nsec_t now)
 /* In order of the pool: what precedes the guilty has ended, the guilty was running, the rest had not begun. */
 void device_judge(struct device *device, nsec_t now)
 {
-	bool started = true;
+	bool started = true, once_too_often = false;
 
 	count_late(device, now);
 	struct submission *guilty = device->incident.guilty;
@@ -157,7 +170,7 @@ void device_judge(struct device *device, nsec_t now)
 		struct list *before = guilty->link.prev;
 		if (before != &device->in_flight)
 			device_complete_until(device, list_entry(before, struct submission, link), NULL, now);
-		punish(device, guilty, now);
+		once_too_often = punish(device, guilty, now);
 		started = false;
 	}
 	while (!list_empty(&device->in_flight)) {
@@ -168,14 +181,37 @@ void device_judge(struct device *device, nsec_t now)
 	device->last_completion = now;
 	device->incident_pending = false;
 	memset(&device->incident, 0, sizeof(device->incident));
+	if (once_too_often)
+		offence_drop_queued(device->host, now);
 }
 
-static void settle_rung(struct device *device)
+/* Whose fault it is, for the log. */
+static const struct session *session_at_fault(const struct device *device)
+{
+	const struct submission *guilty = device->incident.guilty;
+
+	return guilty && guilty->state == SUBMISSION_RUNNING ? guilty->session : NULL;
+}
+
+/* One line for each climb that ended well: how far up, how long, because of whom (session 0: of nobody). */
+static void log_climb(const struct device *device, nsec_t now)
+{
+	const struct recovery *recovery = &device->recovery;
+	const struct session *guilty = session_at_fault(device);
+	const char *reason = device->incident.reason ? device->incident.reason : "";
+
+	log_event(LOG_LEVEL_WARN, "device.recovered", LOG_STR("device", device->name),
+		  LOG_STR("rung", recovery_rung_name(recovery->rung)),
+		  LOG_U64("ns", recovery_climb_ns(recovery, now.v)), LOG_STR("reason", reason),
+		  LOG_U64("tenant", guilty ? guilty->identity.uid : 0), LOG_U64("session", guilty ? guilty->id : 0));
+}
+
+static void settle_rung(struct device *device, nsec_t now)
 {
 	struct device_work *work = &device->work;
-	nsec_t now = clock_now();
 
 	count_late(device, now);
+	log_climb(device, now);
 	device->chained = false;
 	device->redial = false;
 	if (work->rung == RECOVERY_REOPEN) {
@@ -195,35 +231,44 @@ static void settle_rung(struct device *device)
 		host_device_changed(device->host, device);
 }
 
+static void went_offline(struct device *device)
+{
+	char reason[sizeof(device->reason)];
+
+	if (device->evicting) {
+		device_stop(device, DEV_GONE, "the host asked for the device back");
+		return;
+	}
+	if (snprintf(reason, sizeof(reason), "taken offline: no reset brought it back after: %s",
+		     device->incident.reason ? device->incident.reason : "a failure") < 0)
+		reason[0] = '\0';
+	device_stop(device, DEV_OFFLINE, reason);
+}
+
 void device_recover_done(struct device *device)
 {
 	struct device_work *work = &device->work;
+	nsec_t now = clock_now();
 
-	if (work->rung == RECOVERY_OFFLINE) {
-		char reason[sizeof(device->reason)];
-		if (device->evicting) {
-			device_stop(device, DEV_GONE, "the host asked for the device back");
-			return;
-		}
-		if (snprintf(reason, sizeof(reason), "taken offline: no reset brought it back after: %s",
-			     device->incident.reason ? device->incident.reason : "a failure") < 0)
-			reason[0] = '\0';
-		device_stop(device, DEV_OFFLINE, reason);
-		return;
-	}
 	if (work->rung == RECOVERY_REOPEN && work->result < 0) {
 		/* It is closed already, and may come back. */
+		recovery_give_up(&device->recovery, now.v);
 		device_forget(device);
 		device_stop(device, DEV_GONE, work->why);
 		return;
 	}
-	enum recovery_rung next = recovery_next(&device->recovery, work->result);
+	enum recovery_rung next = recovery_next(&device->recovery, work->result, now.v);
+	if (work->rung == RECOVERY_OFFLINE) {
+		went_offline(device);
+		return;
+	}
 	if (next == RECOVERY_DONE) {
-		settle_rung(device);
+		settle_rung(device, now);
 		return;
 	}
 	log_event(LOG_LEVEL_ERROR, "device.rung_failed", LOG_STR("device", device->name),
 		  LOG_STR("rung", recovery_rung_name(work->rung)), LOG_STR("stage", work->stage),
-		  LOG_STR("error", strerror(-work->result)), LOG_STR("next", recovery_rung_name(next)));
+		  LOG_STR("error", strerror(-work->result)), LOG_STR("next", recovery_rung_name(next)),
+		  LOG_U64("ns", device->recovery.count[work->rung].last_ns));
 	start_rung(device, next);
 }

@@ -18,7 +18,6 @@ struct session;
 
 struct fence {
 	struct host *host;
-	struct session *maker; /* who pays for the descriptor, until it is closed */
 	struct completion completion;
 	unsigned holders; /* sessions, and the submission while it has not ended */
 	uint64_t name; /* host->fences */

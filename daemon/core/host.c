@@ -8,10 +8,12 @@
 
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
+#include "daemon/core/tenant.h"
 #include "daemon/core/timeline.h"
 
 static void host_release(struct host *host)
 {
+	tenant_forget_all(host);
 	if (host->sched)
 		host->options.scheduler->destroy(host->sched);
 	timeline_free(host->timeline);

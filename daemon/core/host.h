@@ -11,6 +11,7 @@
 #include "daemon/core/address_space.h"
 #include "daemon/core/submission.h"
 #include "daemon/npu/npu.h"
+#include "daemon/policy/quarantine.h"
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
 #include "daemon/policy/sched.h"
@@ -31,6 +32,7 @@ struct host_options {
 	uint64_t max_in_flight_ns; /* of estimated device time, from the second submission on */
 	uint64_t default_budget_ns;
 	uint64_t max_budget_ns;
+	struct quarantine_rules quarantine;
 	enum scrub_mode scrub;
 	struct npu_quirks quirks;
 	struct rights_rules rights;
@@ -63,6 +65,7 @@ struct host {
 	uint64_t next_arrival;
 	uint64_t next_job;
 	uint32_t slot_sessions[SPACE_SLOTS];
+	struct quarantine_tenants offenders;
 	struct host_counters counters;
 	struct submission_load load[SCHED_CLASSES]; /* of all sessions */
 	struct timeline *timeline;

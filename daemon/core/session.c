@@ -11,6 +11,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/offence.h"
 #include "daemon/core/tenant.h"
 #include "daemon/util/clock.h"
 

@@ -15,6 +15,7 @@
 #include "daemon/core/queue.h"
 #include "daemon/core/submission.h"
 #include "daemon/core/worker.h"
+#include "daemon/policy/quarantine.h"
 #include "daemon/policy/quota.h"
 #include "daemon/policy/rights.h"
 #include "daemon/policy/tenants.h"
@@ -58,6 +59,7 @@ struct session {
 	uint64_t id;
 	struct tenant *tenant;
 	struct quota quota;
+	struct quarantine_account offences;
 	struct sched_session share;
 	struct queue queue; /* of submissions that name no other */
 	struct device *device;

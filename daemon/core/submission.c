@@ -48,6 +48,8 @@ void submission_enqueue(struct submission *submission, nsec_t now)
 	submission_move(submission, SUBMISSION_QUEUED);
 	submission->ready = now;
 	submission->dispatched = (nsec_t){0};
+	/* What its job has taken by now: while it waited for a run of that, more became known. */
+	submission->item.estimate_ns = submission->job->estimate_ns;
 	host->options.scheduler->enqueue(host->sched, &submission->item, now.v);
 }
 

@@ -39,6 +39,7 @@ enum outcome {
 	OUT_DEVICE_RESET = 6,
 	OUT_DEVICE_GONE = 7,
 	OUT_SHED = 8,
+	OUT_QUARANTINED = 9,
 	OUT_DEPENDENCY = 10,
 };
 
@@ -74,8 +75,9 @@ struct submission {
 	nsec_t ready; /* the scheduler had it: for the last time, as dispatched; 0: not yet */
 	nsec_t dispatched;
 	unsigned attempts;
+	unsigned lost; /* recoveries that it did not cause, while it may have been running */
+	bool restartable; /* it overwrites nothing that it reads: it may run again though it had started */
 	bool cancel_wanted;
-	bool restartable;
 	struct submission_result result;
 };
 
@@ -86,6 +88,8 @@ struct submission_load {
 
 /* Runs that a recovery may put back before it gives up on a submission. */
 #define SUBMISSION_MAX_ATTEMPTS 8u
+/* Recoveries that end even what may run again: who is always there when it happens may be their cause. */
+#define SUBMISSION_MAX_LOST 2u
 
 uint64_t submission_id(const struct submission *submission);
 

@@ -9,6 +9,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/offence.h"
 #include "daemon/core/session.h"
 #include "daemon/util/clock.h"
 
@@ -60,7 +61,7 @@ static int check_job(struct session *session, const struct job *job, struct fail
 		if (job->buffers[i]->released)
 			return fail_set(fail, ENOENT, "job 0x%" PRIx64 ": buffer 0x%" PRIx64 " was released",
 					job->handle, job->buffers[i]->handle);
-	return 0;
+	return offence_check(session, clock_now(), fail);
 }
 
 struct submission *session_submission(struct session *session, uint64_t id)
@@ -121,6 +122,7 @@ static struct submission *take_submission(struct session *session)
 	list_remove(&submission->link);
 	submission->generation++;
 	submission->attempts = 0;
+	submission->lost = 0;
 	submission->cancel_wanted = false;
 	submission->dependencies = 0;
 	submission->ready = submission->dispatched = (nsec_t){0};
@@ -144,7 +146,6 @@ static void fill(struct submission *submission, struct job *job, struct queue *q
 	submission->item = (struct sched_item){
 	    .queue = &queue->share,
 	    .arrival = ++host->next_arrival,
-	    .estimate_ns = job->estimate_ns,
 	    .deadline_ns = request->deadline_ns ? nsec_add(now, request->deadline_ns).v : 0,
 	};
 }
@@ -174,6 +175,20 @@ static void enter(struct submission *submission, struct job *job, struct queue *
 	queue_append(queue, submission);
 }
 
+/* What it takes of the session beside its place in the pool: charged, and a fence if one is wanted. */
+static int pay(struct session *session, const struct submit_request *request, struct submit_reply *reply,
+	       struct fail *fail)
+{
+	int error = session_charge(session, QUOTA_QUEUED, 1, fail);
+
+	if (error < 0 || !request->want_fence)
+		return error;
+	error = fence_create(session, &reply->fence, fail);
+	if (error < 0)
+		quota_release(&session->quota, QUOTA_QUEUED, 1);
+	return error;
+}
+
 int session_submit(struct session *session, const struct submit_request *request, struct submit_reply *reply,
 		   struct fail *fail)
 {
@@ -191,15 +206,9 @@ int session_submit(struct session *session, const struct submit_request *request
 	if (error == 0)
 		error = find_dependencies(session, request, &dependencies, fail);
 	if (error == 0)
-		error = session_charge(session, QUOTA_QUEUED, 1, fail);
-	if (error < 0)
+		error = pay(session, request, reply, fail);
+	if (error)
 		return error;
-	if (request->want_fence)
-		error = fence_create(session, &reply->fence, fail);
-	if (error < 0) {
-		quota_release(&session->quota, QUOTA_QUEUED, 1);
-		return error;
-	}
 	struct submission *submission = take_submission(session);
 	if (request->want_fence)
 		submission->fence = reply->fence.hold->fence;

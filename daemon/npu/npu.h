@@ -92,6 +92,9 @@ struct npu_device {
 	unsigned rungs; /* bit per enum npu_rung that this device has */
 };
 
+/* Of an NPU with this revision register; 0 if it is none. */
+unsigned npu_ladder(uint32_t revision);
+
 /* Switches for what the hardware specification leaves unresolved; docs/hardware/unverified.md lists them. */
 struct npu_quirks {
 	bool reset_keeps_gm; /* soft reset leaves GM contents: scrub GM by a daemon job */

@@ -386,11 +386,8 @@ int v3_new(struct vfio_device *vfio, const struct npu_quirks *quirks, struct npu
 		snprintf(why, why_bytes, "out of memory");
 		return -ENOMEM;
 	}
-	v3->base =
-	    (struct npu_device){.ops = &v3_ops,
-				.vfio = vfio,
-				.identity = {.generation = NPU_GEN_V3, .isa = 5, .config = X2_CONFIG},
-				.rungs = 1u << NPU_RUNG_ABORT | 1u << NPU_RUNG_SOFT_RESET | 1u << NPU_RUNG_VFIO_RESET};
+	v3->base = (struct npu_device){
+	    .ops = &v3_ops, .vfio = vfio, .identity = {.generation = NPU_GEN_V3, .isa = 5, .config = X2_CONFIG}};
 	if (quirks)
 		v3->quirks = *quirks;
 	/* Read again before anything is written: this has to be an X2. */
@@ -404,6 +401,7 @@ int v3_new(struct vfio_device *vfio, const struct npu_quirks *quirks, struct npu
 		return rc;
 	}
 	v3->base.identity.revision_register = revision;
+	v3->base.rungs = npu_ladder(revision);
 	snprintf(v3->base.identity.name, sizeof(v3->base.identity.name), "X2_%uMP%u", X2_CONFIG,
 		 v3->base.identity.cores);
 	*out = &v3->base;

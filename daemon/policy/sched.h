@@ -118,11 +118,13 @@ struct sched_ops {
 
 	/* -ENOMEM */
 	int (*tenant_open)(struct sched *sched, struct sched_tenant *tenant);
-	/*
-	 * Its sessions were closed before. What it owes goes with it: a tenant who could come back at once as a new one
-	 * would have no debts, so callers keep those open that they know.
-	 */
+	/* Its sessions were closed before. What it owes goes with it. */
 	void (*tenant_close)(struct sched *sched, struct sched_tenant *tenant);
+	/*
+	 * It was served ahead of the others or has used up time that it is allowed: as a new tenant it would be served
+	 * sooner. Who lets tenants come and go closes them when they owe nothing.
+	 */
+	bool (*tenant_owes)(struct sched *sched, const struct sched_tenant *tenant, uint64_t now_ns);
 	void (*session_open)(struct sched *sched, struct sched_session *session);
 	/* Its queues were closed before. */
 	void (*session_close)(struct sched *sched, struct sched_session *session);

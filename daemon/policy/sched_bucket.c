@@ -47,6 +47,11 @@ void bucket_return(struct sched_bucket *bucket, uint64_t ns, uint64_t now_ns)
 		bucket->level = capacity(bucket);
 }
 
+bool bucket_is_full(const struct sched_bucket *bucket)
+{
+	return bucket->level == capacity(bucket);
+}
+
 uint64_t bucket_empty_until(const struct sched_bucket *bucket)
 {
 	if (bucket->permille == 0 || bucket->level > 0)

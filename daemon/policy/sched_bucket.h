@@ -22,6 +22,7 @@ struct sched_bucket {
 void bucket_init(struct sched_bucket *bucket, uint32_t permille);
 void bucket_take(struct sched_bucket *bucket, uint64_t ns, uint64_t now_ns);
 void bucket_return(struct sched_bucket *bucket, uint64_t ns, uint64_t now_ns);
+bool bucket_is_full(const struct sched_bucket *bucket);
 /* When something is in it again: 0 if there is. */
 uint64_t bucket_empty_until(const struct sched_bucket *bucket);
 

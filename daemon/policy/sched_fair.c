@@ -18,20 +18,6 @@ static bool more_urgent(const struct heap_node *a, const struct heap_node *b)
 	return x->deadline_ns != y->deadline_ns ? x->deadline_ns < y->deadline_ns : x->arrival < y->arrival;
 }
 
-uint64_t fair_latest(const struct sched_item *item)
-{
-	return item->deadline_ns > item->estimate_ns ? item->deadline_ns - item->estimate_ns : 0;
-}
-
-static bool late_sooner(const struct heap_node *a, const struct heap_node *b)
-{
-	const struct sched_item *x = heap_entry(a, const struct sched_item, own.late);
-	const struct sched_item *y = heap_entry(b, const struct sched_item, own.late);
-	uint64_t latest_x = fair_latest(x), latest_y = fair_latest(y);
-
-	return latest_x != latest_y ? latest_x < latest_y : x->arrival < y->arrival;
-}
-
 static bool free_sooner(const struct heap_node *a, const struct heap_node *b)
 {
 	const struct sched_place *x = heap_entry(a, const struct sched_place, held);
@@ -53,7 +39,7 @@ static struct sched *fair_create(const struct sched_params *params)
 	for (uint32_t i = 0; i < params->devices; i++) {
 		struct fair_device *device = &sched->device[i];
 		classes_init(&device->classes, params->remainder);
-		heap_init(&device->late, late_sooner);
+		late_init(&device->late);
 		heap_init(&device->held, free_sooner);
 		for (int class = 0; class < SCHED_CLASSES; class ++) {
 			node_init(&device->of[class].root, NULL, 1);
@@ -92,6 +78,20 @@ static void fair_tenant_close(struct sched *sched, struct sched_tenant *tenant)
 		heap_remove(&sched->device[i].held, &tenant->own.places[i].held);
 	free(tenant->own.places);
 	tenant->own.places = NULL;
+}
+
+static bool fair_tenant_owes(struct sched *sched, const struct sched_tenant *tenant, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < sched->devices; i++) {
+		struct sched_place *place = &tenant->own.places[i];
+		bucket_return(&place->bucket, 0, now_ns);
+		if (!bucket_is_full(&place->bucket))
+			return true;
+		for (int class = 0; class < SCHED_CLASSES; class ++)
+			if (node_owes(&place->of[class].node))
+				return true;
+	}
+	return false;
 }
 
 static void fair_session_open(struct sched *sched, struct sched_session *session)
@@ -214,6 +214,7 @@ const struct sched_ops sched_fair = {
     .destroy = fair_destroy,
     .tenant_open = fair_tenant_open,
     .tenant_close = fair_tenant_close,
+    .tenant_owes = fair_tenant_owes,
     .session_open = fair_session_open,
     .session_close = fair_session_close,
     .session_move = fair_session_move,

@@ -6,6 +6,7 @@
 #include "daemon/policy/sched.h"
 #include "daemon/policy/sched_bucket.h"
 #include "daemon/policy/sched_class.h"
+#include "daemon/policy/sched_late.h"
 #include "daemon/policy/sched_tree.h"
 #include "daemon/util/list.h"
 
@@ -73,8 +74,6 @@ void fair_wait(struct sched *sched, struct sched_session *session, enum sched_cl
 void fair_leave(struct sched_session *session, enum sched_class class, uint32_t items, uint64_t ns, uint64_t now_ns);
 /* After a change of what waits or is held. */
 void fair_update(struct sched_place *place, enum sched_class class, uint64_t now_ns);
-/* When the item has to start at the latest. */
-uint64_t fair_latest(const struct sched_item *item);
 
 /* sched_fair_run.c */
 void fair_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns);

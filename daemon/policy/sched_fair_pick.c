@@ -69,31 +69,18 @@ struct sched_item *fair_pick_of(struct sched *sched, struct sched_session *sessi
 	return NULL;
 }
 
-static struct sched_item *first_late(const struct fair_device *device)
-{
-	struct heap_node *first = device->late.first;
-
-	return first ? heap_entry(first, struct sched_item, own.late) : NULL;
-}
-
 struct sched_item *fair_pick_late(struct sched *sched, uint32_t device, uint64_t now_ns)
 {
-	struct sched_item *item = device < sched->devices ? first_late(&sched->device[device]) : NULL;
-
-	return item && now_ns > fair_latest(item) ? item : NULL;
+	return device < sched->devices ? late_first(&sched->device[device].late, now_ns) : NULL;
 }
 
 uint64_t fair_next_change(struct sched *sched, uint32_t device_index, uint64_t now_ns)
 {
-	uint64_t next = UINT64_MAX;
-
 	if (device_index >= sched->devices)
-		return next;
+		return UINT64_MAX;
 	struct fair_device *device = &sched->device[device_index];
 	fair_let_go(device, now_ns);
-	const struct sched_item *late = first_late(device);
-	if (late)
-		next = fair_latest(late) + 1;
+	uint64_t next = late_at(&device->late);
 	if (!heap_empty(&device->held)) {
 		const struct sched_place *place = heap_entry(device->held.first, const struct sched_place, held);
 		if (place->held_until_ns < next)

@@ -74,8 +74,7 @@ void fair_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 	item->own.state = SCHED_ITEM_QUEUED;
 	node_wait(&queue->own.node, 1, estimate_of(item), ++sched->order);
 	fair_wait(sched, queue->session, queue->class, 1, estimate_of(item), now_ns);
-	if (item->deadline_ns)
-		heap_insert(&device_of(item)->late, &item->own.late);
+	late_add(&device_of(item)->late, item);
 }
 
 static void unqueue(struct sched_item *item)
@@ -83,7 +82,7 @@ static void unqueue(struct sched_item *item)
 	fair_head_leaves(item->queue);
 	unlink_item(item->queue, item);
 	fair_head_comes(item->queue);
-	heap_remove(&device_of(item)->late, &item->own.late);
+	late_remove(&device_of(item)->late, item);
 }
 
 /* The tenant was served: it waits again, from now on. */

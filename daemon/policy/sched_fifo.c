@@ -3,23 +3,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/policy/sched.h"
+#include "daemon/policy/sched_late.h"
+
+struct fifo_device {
+	struct sched_item queue; /* head of a circular list */
+	struct heap late;
+};
 
 struct sched {
 	uint32_t devices;
-	struct sched_item queue[]; /* heads of circular lists */
+	struct fifo_device device[];
 };
 
 static struct sched *fifo_create(const struct sched_params *params)
 {
-	struct sched *sched = calloc(1, sizeof(*sched) + params->devices * sizeof(sched->queue[0]));
+	struct sched *sched = calloc(1, sizeof(*sched) + params->devices * sizeof(sched->device[0]));
 
 	if (!sched)
 		return NULL;
 	sched->devices = params->devices;
 	for (uint32_t i = 0; i < params->devices; i++) {
-		sched->queue[i].own.prev = &sched->queue[i];
-		sched->queue[i].own.next = &sched->queue[i];
+		struct sched_item *head = &sched->device[i].queue;
+		head->own.prev = head;
+		head->own.next = head;
+		late_init(&sched->device[i].late);
 	}
 	return sched;
 }
@@ -40,6 +47,14 @@ static void fifo_tenant_close(struct sched *sched, struct sched_tenant *tenant)
 {
 	(void)sched;
 	(void)tenant;
+}
+
+static bool fifo_tenant_owes(struct sched *sched, const struct sched_tenant *tenant, uint64_t now_ns)
+{
+	(void)sched;
+	(void)tenant;
+	(void)now_ns;
+	return false;
 }
 
 static void fifo_session(struct sched *sched, struct sched_session *session)
@@ -76,7 +91,7 @@ static void fifo_enqueue(struct sched *sched, struct sched_item *item, uint64_t 
 	(void)now_ns;
 	if (item->own.state == SCHED_ITEM_QUEUED || device >= sched->devices)
 		return;
-	struct sched_item *head = &sched->queue[device];
+	struct sched_item *head = &sched->device[device].queue;
 	struct sched_item *after = head->own.prev;
 
 	/* Nearly always the end; an older item comes back when a recovery re-queues it or its job became free. */
@@ -87,6 +102,7 @@ static void fifo_enqueue(struct sched *sched, struct sched_item *item, uint64_t 
 	after->own.next->own.prev = item;
 	after->own.next = item;
 	item->own.state = SCHED_ITEM_QUEUED;
+	late_add(&sched->device[device].late, item);
 }
 
 static struct sched_item *fifo_pick_next(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns)
@@ -95,7 +111,7 @@ static struct sched_item *fifo_pick_next(struct sched *sched, uint32_t device, u
 	(void)now_ns;
 	if (device >= sched->devices)
 		return NULL;
-	struct sched_item *head = &sched->queue[device];
+	struct sched_item *head = &sched->device[device].queue;
 	return head->own.next == head ? NULL : head->own.next;
 }
 
@@ -104,7 +120,7 @@ static struct sched_item *fifo_pick_of(struct sched *sched, struct sched_session
 	(void)now_ns;
 	if (session->device >= sched->devices)
 		return NULL;
-	struct sched_item *head = &sched->queue[session->device];
+	struct sched_item *head = &sched->device[session->device].queue;
 	for (struct sched_item *item = head->own.next; item != head; item = item->own.next)
 		if (item->queue->session == session)
 			return item;
@@ -113,31 +129,14 @@ static struct sched_item *fifo_pick_of(struct sched *sched, struct sched_session
 
 static struct sched_item *fifo_pick_late(struct sched *sched, uint32_t device, uint64_t now_ns)
 {
-	if (device >= sched->devices)
-		return NULL;
-	struct sched_item *head = &sched->queue[device];
-	for (struct sched_item *item = head->own.next; item != head; item = item->own.next)
-		if (item->deadline_ns && now_ns + item->estimate_ns > item->deadline_ns)
-			return item;
-	return NULL;
+	return device < sched->devices ? late_first(&sched->device[device].late, now_ns) : NULL;
 }
 
 static uint64_t fifo_next_change(struct sched *sched, uint32_t device, uint64_t now_ns)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = device < sched->devices ? late_at(&sched->device[device].late) : UINT64_MAX;
 
-	if (device >= sched->devices)
-		return next;
-	struct sched_item *head = &sched->queue[device];
-	for (struct sched_item *item = head->own.next; item != head; item = item->own.next) {
-		if (!item->deadline_ns)
-			continue;
-		uint64_t late = item->deadline_ns - item->estimate_ns + 1;
-		if (item->deadline_ns < item->estimate_ns || late < now_ns)
-			late = now_ns;
-		next = late < next ? late : next;
-	}
-	return next;
+	return next > now_ns ? next : now_ns;
 }
 
 static void unlink_item(struct sched_item *item)
@@ -150,10 +149,11 @@ static void unlink_item(struct sched_item *item)
 
 static void fifo_remove(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 {
-	(void)sched;
 	(void)now_ns;
-	if (item->own.state == SCHED_ITEM_QUEUED)
+	if (item->own.state == SCHED_ITEM_QUEUED) {
 		unlink_item(item);
+		late_remove(&sched->device[item->queue->session->device].late, item);
+	}
 	item->own.state = SCHED_ITEM_AWAY;
 }
 
@@ -187,7 +187,7 @@ static void fifo_explain(struct sched *sched, const struct sched_item *item, uin
 	memset(why, 0, sizeof(*why));
 	if (item->own.state != SCHED_ITEM_QUEUED)
 		return;
-	const struct sched_item *head = &sched->queue[session->device];
+	const struct sched_item *head = &sched->device[session->device].queue;
 	for (const struct sched_item *other = head->own.next; other != item; other = other->own.next) {
 		why->position++;
 		why->ahead[other->queue->class]++;
@@ -202,6 +202,7 @@ const struct sched_ops sched_fifo = {
     .destroy = fifo_destroy,
     .tenant_open = fifo_tenant_open,
     .tenant_close = fifo_tenant_close,
+    .tenant_owes = fifo_tenant_owes,
     .session_open = fifo_session,
     .session_close = fifo_session,
     .session_move = fifo_session_move,

@@ -40,6 +40,12 @@ static inline bool node_is_first(const struct sched_node *node)
 	return node->parent->children.first == &node->link;
 }
 
+/* It would be served sooner if it began now. */
+static inline bool node_owes(const struct sched_node *node)
+{
+	return node->tag > node->parent->virtual_now;
+}
+
 static inline bool node_is_ready(const struct sched_node *node)
 {
 	return node->waiting && !node->held;

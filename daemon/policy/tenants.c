@@ -75,6 +75,14 @@ uint64_t tenants_largest_session(const struct tenant_rules *rules, enum quota_re
 	return largest;
 }
 
+uint32_t tenants_number(const struct tenant_rules *rules, const char *name)
+{
+	for (uint32_t i = 0; i < rules->count; i++)
+		if (strcmp(rules->rule[i].profile.name, name) == 0)
+			return i + 1;
+	return strcmp(rules->fallback.name, name) == 0 ? 0 : TENANT_NO_RULE;
+}
+
 const char *tenants_class_name(enum sched_class class)
 {
 	static const char *const names[SCHED_CLASSES] = {

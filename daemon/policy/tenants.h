@@ -84,6 +84,10 @@ bool tenants_is_cgroup(const char *path);
 /* `path` is `prefix` or lies below it: whole components count. */
 bool tenants_is_below(const char *path, const char *prefix);
 
+/* Of the rule with this name: 1 for the first, 0 for what unknown peers get, TENANT_NO_RULE if there is none. */
+#define TENANT_NO_RULE UINT32_MAX
+uint32_t tenants_number(const struct tenant_rules *rules, const char *name);
+
 const char *tenants_class_name(enum sched_class class);
 
 #endif

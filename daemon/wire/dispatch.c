@@ -37,6 +37,7 @@ static const struct verb verbs[] = {
     [NPUD__REQUEST__BODY_PS_QUERY] = {"PsQuery", handle_ps_query, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_WHY_QUERY] = {"WhyQuery", handle_why_query, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_TIMELINE_QUERY] = {"TimelineQuery", handle_timeline_query, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_PARDON] = {"Pardon", handle_pardon, 0, false, 2, RIGHT_BIT(RIGHT_ADMIN)},
 };
 
 /* Says nothing that depends on what others have. */

@@ -34,6 +34,8 @@ Npud__ErrorCode error_code(int error)
 		return NPUD__ERROR_CODE__ERROR_DEVICE_GONE;
 	case ENOMEM:
 		return NPUD__ERROR_CODE__ERROR_NO_MEMORY;
+	case ECANCELED:
+		return NPUD__ERROR_CODE__ERROR_QUARANTINED;
 	default:
 		return NPUD__ERROR_CODE__ERROR_INTERNAL;
 	}
@@ -46,10 +48,16 @@ bool error_is_fatal(int error)
 	return code == NPUD__ERROR_CODE__ERROR_PROTOCOL || code == NPUD__ERROR_CODE__ERROR_VERSION;
 }
 
-void error_fill(Npud__Error *out, int error, const struct fail *fail)
+/* Older clients do not know the newer codes. */
+static Npud__ErrorCode code_for(Npud__ErrorCode code, uint32_t minor)
+{
+	return code == NPUD__ERROR_CODE__ERROR_QUARANTINED && minor < 2 ? NPUD__ERROR_CODE__ERROR_PERMISSION : code;
+}
+
+void error_fill(Npud__Error *out, int error, uint32_t minor, const struct fail *fail)
 {
 	npud__error__init(out);
-	out->code = error_code(error);
+	out->code = code_for(error_code(error), minor);
 	/* protobuf-c's strings are not const, and packing only reads them. */
 	out->message = (char *)(uintptr_t)fail->text;
 	if (fail->limit) {

@@ -9,8 +9,8 @@
 #include "npud.pb-c.h"
 
 Npud__ErrorCode error_code(int error);
-/* Points into `fail`, which has to outlive it. */
-void error_fill(Npud__Error *out, int error, const struct fail *fail);
+/* For a client of this minor version. Points into `fail`, which has to outlive it. */
+void error_fill(Npud__Error *out, int error, uint32_t minor, const struct fail *fail);
 /* The connection ends after this error. */
 bool error_is_fatal(int error);
 

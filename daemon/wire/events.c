@@ -13,6 +13,7 @@ _Static_assert((int)OUT_DONE == (int)NPUD__OUTCOME__OUTCOME_DONE &&
 		   (int)OUT_DEVICE_RESET == (int)NPUD__OUTCOME__OUTCOME_DEVICE_RESET &&
 		   (int)OUT_DEVICE_GONE == (int)NPUD__OUTCOME__OUTCOME_DEVICE_GONE &&
 		   (int)OUT_SHED == (int)NPUD__OUTCOME__OUTCOME_SHED &&
+		   (int)OUT_QUARANTINED == (int)NPUD__OUTCOME__OUTCOME_QUARANTINED &&
 		   (int)OUT_DEPENDENCY == (int)NPUD__OUTCOME__OUTCOME_DEPENDENCY,
 	       "core counts outcomes as the protocol does");
 
@@ -42,7 +43,13 @@ static size_t pack(Npud__Event *event, uint8_t *out, size_t bytes)
 	return npud__server_frame__pack(&frame, out);
 }
 
-static size_t encode_done(const struct submission *submission, uint8_t *out, size_t bytes)
+/* Older clients do not know the newer ways to end. */
+static Npud__Outcome outcome_for(enum outcome outcome, uint32_t minor)
+{
+	return (Npud__Outcome)(outcome == OUT_QUARANTINED && minor < 2 ? OUT_CANCELLED : outcome);
+}
+
+static size_t encode_done(const struct submission *submission, uint32_t minor, uint8_t *out, size_t bytes)
 {
 	const struct submission_result *result = &submission->result;
 	Npud__Event event = NPUD__EVENT__INIT;
@@ -57,7 +64,7 @@ static size_t encode_done(const struct submission *submission, uint8_t *out, siz
 	done.submission = submission_id(submission);
 	done.job = submission->job_handle;
 	done.cookie = submission->cookie;
-	done.outcome = (Npud__Outcome)result->outcome;
+	done.outcome = outcome_for(result->outcome, minor);
 	done.message = message;
 	done.tcb_pointer = result->tcb_pointer;
 	done.hardware_status = result->hardware_status;
@@ -99,13 +106,13 @@ static size_t encode_device(const struct device *device, uint8_t *out, size_t by
 	return pack(&event, out, bytes);
 }
 
-size_t event_encode(const struct session_event *event, uint8_t *out, size_t bytes)
+size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *out, size_t bytes)
 {
 	switch (event->kind) {
 	case EVENT_PRINT:
 		return encode_print(event->print, out, bytes);
 	case EVENT_DONE:
-		return encode_done(event->submission, out, bytes);
+		return encode_done(event->submission, minor, out, bytes);
 	case EVENT_DEVICE:
 		return encode_device(event->device, out, bytes);
 	case EVENT_NONE:

@@ -48,7 +48,7 @@ int handle_hello(struct request *request)
 	session_set_client(conn->session, hello->client_name);
 	log_peer_event(conn->identity.uid, LOG_LEVEL_INFO, "session.open", LOG_U64("session", conn->session->id),
 		       LOG_U64("uid", conn->identity.uid), LOG_U64("pid", (uint64_t)conn->identity.pid),
-		       LOG_STR("client", hello->client_name));
+		       LOG_STR("client", hello->client_name), LOG_STR("tenant", conn->identity.profile->name));
 	Npud__HelloReply *reply = &request->body.hello;
 	npud__hello_reply__init(reply);
 	reply->major = NPUD_PROTOCOL_MAJOR;
@@ -176,7 +176,7 @@ int handle_stats_query(struct request *request)
 
 	uint64_t allocations = alloc_count();
 	host_stats_read(server_host(request->conn->server), &totals);
-	Npud__Stats *stats = &request->body.stats;
+	Npud__Stats *stats = &request->body.stats.stats;
 	npud__stats__init(stats);
 	stats->sessions = totals.sessions;
 	stats->buffers = totals.buffers;
@@ -193,6 +193,7 @@ int handle_stats_query(struct request *request)
 	stats->open_fds = count_fds();
 	stats->allocations = allocations;
 	stats->resident_bytes = resident_bytes();
+	stats_add_recovery(request, &request->body.stats);
 	request->reply.body_case = NPUD__REPLY__BODY_STATS;
 	request->reply.stats = stats;
 	return 0;

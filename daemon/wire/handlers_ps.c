@@ -35,12 +35,11 @@ static void fill_totals(struct ps_reply *to, const struct host *host)
 	to->ps.n_totals = SCHED_CLASSES;
 }
 
-static void fill_session(Npud__PsSession *to, char *tenant, struct ps_session *from)
+static void fill_session(Npud__PsSession *to, struct ps_session *from)
 {
 	npud__ps_session__init(to);
-	tenant_label(from->tenant, tenant, NPUD_MAX_TENANT_BYTES + 1);
 	to->session = from->id;
-	to->tenant = tenant;
+	to->tenant = (char *)(uintptr_t)from->tenant;
 	to->pid = (uint32_t)from->pid;
 	to->uid = from->uid;
 	to->client = (char *)(uintptr_t)from->client;
@@ -73,7 +72,7 @@ int handle_ps_query(struct request *request)
 	npud__ps__init(&reply->ps);
 	fill_totals(reply, host);
 	for (uint32_t i = 0; i < reply->page.count; i++) {
-		fill_session(&reply->sessions[i], reply->tenants[i], &reply->page.sessions[i]);
+		fill_session(&reply->sessions[i], &reply->page.sessions[i]);
 		reply->session_list[i] = &reply->sessions[i];
 	}
 	reply->ps.sessions = reply->session_list;

@@ -3,6 +3,8 @@
 #ifndef NPUD_WIRE_REQUEST_H
 #define NPUD_WIRE_REQUEST_H
 
+#include "daemon/core/device.h"
+#include "daemon/core/host.h"
 #include "daemon/core/ps.h"
 #include "daemon/core/timeline.h"
 #include "daemon/core/why.h"
@@ -20,6 +22,12 @@ struct maps_reply {
 	Npud__Map *entry_list[NPUD_MAX_MAPS_PER_FRAME];
 };
 
+struct stats_reply {
+	Npud__Stats stats;
+	Npud__RungStats rungs[HOST_MAX_DEVICES * RECOVERY_RUNGS];
+	Npud__RungStats *rung_list[HOST_MAX_DEVICES * RECOVERY_RUNGS];
+};
+
 /* One page of sessions. */
 struct ps_reply {
 	Npud__Ps ps;
@@ -28,7 +36,6 @@ struct ps_reply {
 	Npud__PsTotals *totals_list[SCHED_CLASSES];
 	Npud__PsSession sessions[NPUD_MAX_PS_SESSIONS_PER_FRAME];
 	Npud__PsSession *session_list[NPUD_MAX_PS_SESSIONS_PER_FRAME];
-	char tenants[NPUD_MAX_PS_SESSIONS_PER_FRAME][NPUD_MAX_TENANT_BYTES + 1];
 };
 
 struct why_reply {
@@ -67,7 +74,7 @@ struct request {
 		Npud__QueueInfo queue_info;
 		Npud__FenceInfo fence_info;
 		Npud__CancelInfo cancel_info;
-		Npud__Stats stats;
+		struct stats_reply stats;
 		struct maps_reply maps;
 		struct ps_reply ps;
 		struct why_reply why;
@@ -86,6 +93,10 @@ int handle_stats_query(struct request *request);
 int handle_buffer_import(struct request *request);
 int handle_buffer_release(struct request *request);
 int reply_empty(struct request *request);
+
+/* handlers_recovery.c */
+int handle_pardon(struct request *request);
+void stats_add_recovery(const struct request *request, struct stats_reply *reply);
 
 /* handlers_maps.c */
 int handle_maps_query(struct request *request);
@@ -112,8 +123,8 @@ int handle_fence_query(struct request *request);
 int handle_fence_release(struct request *request);
 void fence_fill(const struct fence_hold *hold, Npud__FenceInfo *out);
 
-/* events.c: encodes one event; its size, or 0 if it does not fit (it never should). */
-size_t event_encode(const struct session_event *event, uint8_t *out, size_t bytes);
+/* events.c: one event for a client of this minor version; its size, or 0 if it does not fit (it never should). */
+size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *out, size_t bytes);
 int device_status(const struct device *device);
 
 #endif

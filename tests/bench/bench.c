@@ -156,6 +156,7 @@ int main(int argc, char **argv)
 		request_rows(&options, &echo);
 		job_rows(&options, &echo);
 		throughput_rows(&options);
+		sched_rows(&options);
 	}
 	if (options.model)
 		model_rows(&options);

@@ -48,6 +48,9 @@ double jobs_allocations(const struct bench_options *options, uint32_t count);
 void direct_latency(const struct bench_options *options, uint64_t *ns, uint32_t count);
 double direct_per_second(const struct bench_options *options, uint32_t depth, uint32_t count);
 
+/* bench_sched.c: the scheduler alone */
+void sched_rows(const struct bench_options *options);
+
 /* bench_model.c */
 void model_rows(const struct bench_options *options);
 void memory_rows(const struct bench_options *options);

@@ -44,6 +44,8 @@ jobs/s, depth 1 / direct
 jobs/s, depth 8 / direct
 jobs/s, depth 64 / direct
 allocations in npud, 1000 jobs
+decision / heap of 1024
+decision, 64 tenants x 16 queues
 load / copy file to fresh memory
 BlazeFace / oneDNN alone
 BlazeFace / onnxruntime-web

@@ -220,7 +220,7 @@ static void rig_open(struct rig *rig)
 					  .connections = 4,
 					  .connections_per_user = 4,
 					  .hello_ms = 600000};
-	struct host_options options = {.scheduler = sched_by_name("fifo"),
+	struct host_options options = {.scheduler = sched_by_name("fair"),
 				       .max_in_flight = 2,
 				       .default_budget_ns = NSEC_PER_SEC,
 				       .max_budget_ns = 10 * NSEC_PER_SEC};

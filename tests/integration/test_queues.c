@@ -21,12 +21,13 @@ static bool is_over(struct npu_connection *connection, uint64_t ticket)
 
 START_TEST(a_dependency_orders_what_two_queues_would_not)
 {
-	struct harness *harness = harness_start(NULL);
+	struct harness *harness = harness_start(
+	    &(struct harness_options){.members = ",\"default_tenant\":{\"classes\":[\"high\",\"normal\"]}"});
 	struct npu_connection *connection = harness_connect(harness);
 	struct npu_job *gate = job_of(connection, program_gate()), *then = job_of(connection, program_copy(4, 1));
 	struct npu_queue *queue;
 
-	ASSERT_NPU(npu_queue_create(connection, NPU_CLASS_HIGH, 0, &queue));
+	ASSERT_NPU(npu_queue_create(connection, NPU_CLASS_NORMAL, 0, &queue));
 	uint64_t first = submit_running(connection, gate, 0);
 	uint64_t second =
 	    submit_with(then, (struct npu_run_options){.queue = queue, .after = &first, .after_count = 1});

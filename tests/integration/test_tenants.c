@@ -201,7 +201,7 @@ static uint64_t grab_jobs(const struct harness *harness)
 static uint64_t grab_tcb_bytes(const struct harness *harness)
 {
 	int fd = raw_open(harness), memory = make_memory(PAGE);
-	uint64_t buffer, job, count = 0;
+	uint64_t buffer = 0, job = 0, count = 0;
 
 	ck_assert(import(fd, memory, PAGE, "", &buffer));
 	for (;; count++)
@@ -213,7 +213,7 @@ static uint64_t grab_tcb_bytes(const struct harness *harness)
 static uint64_t grab_queued(const struct harness *harness)
 {
 	int fd = raw_open(harness), memory = make_memory(PAGE);
-	uint64_t buffer, job, count = 0;
+	uint64_t buffer = 0, job = 0, count = 0;
 
 	ck_assert(import(fd, memory, PAGE, "", &buffer) && begin_job(fd, "", &job) && describe_job(fd, job, buffer) &&
 		  commit_job(fd, job, ""));
@@ -247,11 +247,12 @@ static uint64_t grab_fds(const struct harness *harness)
 static const struct prize {
 	const char *limit;
 	uint64_t maximum;
+	uint64_t squatted; /* what a connection of the tenant that does nothing has of it */
 	uint64_t (*grab)(const struct harness *harness);
-} prizes[] = {{"buffers", 101, grab_buffers}, {"buffer_bytes", 333 * PAGE, grab_bytes},
-	      {"jobs", 101, grab_jobs},       {"tcb_bytes", 53 * PAGE, grab_tcb_bytes},
-	      {"queued", 101, grab_queued},   {"sessions", 37, grab_sessions},
-	      {"fds", 101, grab_fds}};
+} prizes[] = {{"buffers", 101, 0, grab_buffers}, {"buffer_bytes", 333 * PAGE, 0, grab_bytes},
+	      {"jobs", 101, 0, grab_jobs},       {"tcb_bytes", 53 * PAGE, 0, grab_tcb_bytes},
+	      {"queued", 101, 0, grab_queued},   {"sessions", 37, 1, grab_sessions},
+	      {"fds", 101, 2, grab_fds}};
 
 #define PRIZES ((int)(sizeof(prizes) / sizeof(prizes[0])))
 
@@ -292,6 +293,8 @@ static int run_racer(struct harness *harness, void *user)
 	uint64_t got = race->prize->grab(harness);
 	if (write(race->report[racer->tenant][1], &got, sizeof(got)) != sizeof(got))
 		return 3;
+	for (unsigned t = 0; t < 2; t++)
+		close(race->report[t][1]); /* once all have reported or died, the reports have an end */
 	await_end(race->stop[0]);
 	return 0;
 }
@@ -309,6 +312,8 @@ static void race_start(struct race *race, struct harness *harness, const struct 
 		struct racer racer = {race, i % tenants};
 		race->racers[i] = client_start(harness, run_racer, &racer);
 	}
+	for (unsigned t = 0; t < 2; t++)
+		close(race->report[t][1]);
 	close(race->start[1]);
 }
 
@@ -333,18 +338,29 @@ static void race_stop(struct race *race)
 	close(race->start[0]);
 	close(race->stop[0]);
 	close(race->stop[1]);
-	for (unsigned t = 0; t < 2; t++) {
+	for (unsigned t = 0; t < 2; t++)
 		close(race->report[t][0]);
-		close(race->report[t][1]);
-	}
 }
 
-/* A daemon with the limit for each tenant, and a program of root's that keeps the device. */
+/*
+ * A daemon with the limit for each tenant, a program of root's that keeps the device, and an idle connection of the
+ * first tenant: a tenant without any would be forgotten, and with it what did not come back.
+ */
 struct course {
 	struct harness *harness;
+	int squatter;
 	struct npu_connection *keeper;
 	uint64_t ticket;
 };
+
+/* A connection is whose it was when it was made. */
+static int raw_open_as(const struct harness *harness, uid_t uid)
+{
+	ck_assert_int_eq(seteuid(uid), 0);
+	int fd = raw_open(harness);
+	ck_assert_int_eq(seteuid(0), 0);
+	return fd;
+}
 
 static struct course course_start(const struct prize *prize)
 {
@@ -356,6 +372,7 @@ static struct course course_start(const struct prize *prize)
 		       FIRST_USER, SECOND_USER, prize->limit, (unsigned long)prize->maximum);
 	course.harness = start(members);
 	course.keeper = harness_connect(course.harness);
+	course.squatter = raw_open_as(course.harness, FIRST_USER);
 	course.ticket = submit_running(course.keeper, job_of(course.keeper, program_spin()), 0);
 	return course;
 }
@@ -365,15 +382,16 @@ static void course_stop(struct course *course)
 	ck_assert_int_eq(npu_cancel(course->keeper, course->ticket), NPU_CANCEL_RUNNING);
 	ASSERT_OUTCOME(wait_for(course->keeper, course->ticket), NPU_CANCELLED);
 	npu_disconnect(course->keeper);
+	close(course->squatter);
 	harness_stop(course->harness);
 }
 
-/* Sessions of the dead go in their own time; those of the keeper and of who asks stay. */
+/* Sessions of the dead go in their own time; those of keeper, squatter and of who asks stay. */
 static void wait_until_gone(struct harness *harness)
 {
 	Npud__Stats stats = harness_stats(harness);
 
-	while (stats.sessions > harness->before.sessions + 1)
+	while (stats.sessions > harness->before.sessions + 2)
 		stats = harness_stats(harness);
 }
 
@@ -389,7 +407,7 @@ START_TEST(sixteen_racing_processes_get_what_their_tenant_may_have_and_no_more)
 	for (unsigned round = 0; round < 3; round++) {
 		unsigned racers = round == 2 ? 1 : RACERS;
 		race_start(&race, course.harness, prize, racers, 1);
-		ck_assert_uint_eq(race_sum(&race, 0, racers), prize->maximum);
+		ck_assert_uint_eq(race_sum(&race, 0, racers), prize->maximum - prize->squatted);
 		race_stop(&race);
 		wait_until_gone(course.harness);
 	}
@@ -406,8 +424,26 @@ START_TEST(two_tenants_that_race_do_not_touch_each_others_share)
 		return;
 	struct course course = course_start(prize);
 	race_start(&race, course.harness, prize, RACERS, 2);
-	ck_assert_uint_eq(race_sum(&race, 0, RACERS / 2), prize->maximum);
+	ck_assert_uint_eq(race_sum(&race, 0, RACERS / 2), prize->maximum - prize->squatted);
 	ck_assert_uint_eq(race_sum(&race, 1, RACERS / 2), prize->maximum);
+	race_stop(&race);
+	course_stop(&course);
+}
+END_TEST
+
+START_TEST(the_descriptors_that_are_charged_are_those_that_are_open)
+{
+	const struct prize *prize = &prizes[PRIZES - 1];
+	struct race race;
+
+	if (getuid() != 0)
+		return;
+	ck_assert_str_eq(prize->limit, "fds");
+	struct course course = course_start(prize);
+	uint64_t before = harness_stats(course.harness).open_fds;
+	race_start(&race, course.harness, prize, 1, 1);
+	uint64_t got = race_sum(&race, 0, 1);
+	ck_assert_uint_eq(harness_stats(course.harness).open_fds, before + got);
 	race_stop(&race);
 	course_stop(&course);
 }
@@ -526,11 +562,45 @@ END_TEST
 
 /* ------------------------------------------------------------------ cgroups */
 
-/* A mount of version 2 that nobody else sees; false where there is none to be had. */
-static bool mount_cgroups(const char *directory)
+static pid_t owner; /* whose cgroups they are */
+static const char *const cgroups[] = {"", "/service", "/service/inner", "/service2"};
+
+#define CGROUPS ((int)(sizeof(cgroups) / sizeof(cgroups[0])))
+
+/* One of ours, below a mount that nobody else sees. */
+static void cgroup_path(const struct harness *harness, const char *name, const char *file, char path[256])
 {
-	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mkdir(directory, 0700) == 0 && mount("none", directory, "cgroup2", 0, NULL) == 0;
+	(void)snprintf(path, 256, "%s/cgroups/npud-test-%d%s%s", harness->directory, owner, name, file);
+}
+
+/* Version 2, mounted for this test alone, with our cgroups in it; false where there is none to be had. */
+static bool cgroups_make(const struct harness *harness)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/cgroups", harness->directory);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	bool good = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		    mount("none", path, "cgroup2", 0, NULL) == 0;
+	for (int i = 0; good && i < CGROUPS; i++) {
+		cgroup_path(harness, cgroups[i], "", path);
+		good = mkdir(path, 0755) == 0;
+	}
+	return good;
+}
+
+/* They are the host's: none is left, whatever the test has found. */
+static void cgroups_remove(const struct harness *harness)
+{
+	char path[256];
+
+	for (int i = CGROUPS; i-- > 0;) {
+		cgroup_path(harness, cgroups[i], "", path);
+		(void)rmdir(path);
+	}
+	(void)snprintf(path, sizeof(path), "%s/cgroups", harness->directory);
+	(void)umount(path);
+	(void)rmdir(path);
 }
 
 static int visit_from_cgroup(struct harness *harness, void *user)
@@ -538,7 +608,9 @@ static int visit_from_cgroup(struct harness *harness, void *user)
 	const struct visitor *visitor = user;
 	char path[256];
 
-	(void)snprintf(path, sizeof(path), "%s/cgroups/%s/cgroup.procs", harness->directory, visitor->cgroup);
+	if (!visitor->cgroup)
+		return visit(harness, user);
+	cgroup_path(harness, visitor->cgroup, "/cgroup.procs", path);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "0", 1) != 1)
 		return 8;
@@ -548,32 +620,27 @@ static int visit_from_cgroup(struct harness *harness, void *user)
 
 START_TEST(a_service_is_known_by_its_cgroup)
 {
-	static const char *const made[] = {"npud-test", "npud-test/inner", "npud-test2"};
-	static struct visitor visitors[] = {{.uid = STRANGER, .cgroup = "npud-test", .welcome = true},
-					    {.uid = STRANGER, .cgroup = "npud-test/inner", .welcome = true},
-					    {.uid = STRANGER, .cgroup = "npud-test2"},
-					    {.uid = STRANGER, .cgroup = "."}};
-	char directory[128], path[256];
+	static struct visitor visitors[] = {{.uid = STRANGER, .cgroup = "/service", .welcome = true},
+					    {.uid = STRANGER, .cgroup = "/service/inner", .welcome = true},
+					    {.uid = STRANGER, .cgroup = "/service2"},
+					    {.uid = STRANGER}};
+	int codes[4] = {0};
+	char members[256];
 
 	if (getuid() != 0)
 		return;
-	struct harness *harness = start(
-	    ",\"unknown\":\"refuse\",\"tenants\":[{\"name\":\"service\",\"match\":{\"cgroups\":[\"/npud-test\"]}}]");
-	(void)snprintf(directory, sizeof(directory), "%s/cgroups", harness->directory);
-	bool have = mount_cgroups(directory);
-	for (size_t i = 0; have && i < sizeof(made) / sizeof(*made); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", directory, made[i]);
-		ck_assert_int_eq(mkdir(path, 0755), 0);
-	}
-	for (size_t i = 0; have && i < sizeof(visitors) / sizeof(*visitors); i++)
-		client_wait(client_start(harness, visit_from_cgroup, &visitors[i]));
-	for (size_t i = sizeof(made) / sizeof(*made); have && i-- > 0;) {
-		(void)snprintf(path, sizeof(path), "%s/%s", directory, made[i]);
-		ck_assert_int_eq(rmdir(path), 0);
-	}
-	if (have)
-		ck_assert_int_eq(umount(directory), 0);
-	(void)rmdir(directory);
+	owner = getpid();
+	(void)snprintf(members, sizeof(members),
+		       ",\"unknown\":\"refuse\",\"tenants\":[{\"name\":\"service\","
+		       "\"match\":{\"cgroups\":[\"/npud-test-%d/service\"]}}]",
+		       owner);
+	struct harness *harness = start(members);
+	bool have = cgroups_make(harness);
+	for (size_t i = 0; have && i < 4; i++)
+		codes[i] = harness_wait(client_start(harness, visit_from_cgroup, &visitors[i]));
+	cgroups_remove(harness);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_msg(codes[i] == 0, "visitor %zu ended with %d", i, codes[i]);
 	harness_stop(harness);
 }
 END_TEST
@@ -586,6 +653,7 @@ int main(void)
 	tcase_set_timeout(all, 120);
 	tcase_add_loop_test(all, sixteen_racing_processes_get_what_their_tenant_may_have_and_no_more, 0, PRIZES);
 	tcase_add_loop_test(all, two_tenants_that_race_do_not_touch_each_others_share, 0, PRIZES);
+	tcase_add_test(all, the_descriptors_that_are_charged_are_those_that_are_open);
 	tcase_add_test(all, who_is_unknown_is_refused_by_what_the_kernel_said_when_he_connected);
 	tcase_add_test(all, the_library_tells_who_is_refused_what_to_do);
 	tcase_add_test(all, a_tenant_without_the_right_may_prepare_jobs_but_not_run_them);

@@ -74,6 +74,7 @@ enum npu_outcome {
 	NPU_DEVICE_RESET = 6, /* lost to a reset that another job caused: submit again */
 	NPU_DEVICE_GONE = 7,
 	NPU_SHED = 8, /* its deadline could not be met: it never ran */
+	NPU_QUARANTINED = 9, /* never ran: earlier jobs of this session or user hung or faulted too often */
 	NPU_DEPENDENCY = 10, /* what it depends on did not end well: it never ran */
 };
 

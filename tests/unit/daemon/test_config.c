@@ -28,6 +28,7 @@ START_TEST(the_shipped_configuration_is_valid_and_is_the_default)
 	ck_assert_uint_eq(shipped.scheduler.max_in_flight, minimal.scheduler.max_in_flight);
 	ck_assert_uint_eq(shipped.budget.default_ms, minimal.budget.default_ms);
 	ck_assert_uint_eq(shipped.budget.max_ms, minimal.budget.max_ms);
+	ck_assert_uint_eq(shipped.quarantine.tenant_threshold, minimal.quarantine.tenant_threshold);
 	ck_assert_uint_eq(shipped.scrub, minimal.scrub);
 	ck_assert_mem_eq(&shipped.tenants, &minimal.tenants, sizeof(shipped.tenants));
 	ck_assert_uint_eq(shipped.devices[0].deadline_ms, minimal.devices[0].deadline_ms);
@@ -44,6 +45,7 @@ START_TEST(every_key_reaches_its_place)
 	    "{\"name\": \"c\", \"transport\": \"vfio\", \"address\": \"0000:01:00.0\", \"iommu\": \"type1\"}],"
 	    "\"scheduler\": {\"policy\": \"fifo\", \"max_in_flight\": 4},"
 	    "\"budget\": {\"default_ms\": 10, \"max_ms\": 20}, \"scrub\": \"none\","
+	    "\"quarantine\": {\"session_threshold\": 3, \"tenant_threshold\": 7, \"half_life_s\": 5, \"minimum_s\": 2},"
 	    "\"limits\": {\"connections\": 7, \"session\": {\"buffers\": 9}, \"tenant\": {\"jobs\": 3},"
 	    "\"daemon\": {\"buffer_bytes\": 4096}},"
 	    "\"rights\": {\"maps\": {\"users\": [1000, \"root\"], \"groups\": [44]}},"
@@ -65,6 +67,10 @@ START_TEST(every_key_reaches_its_place)
 	config_host_options(&config, &options);
 	ck_assert_uint_eq(options.max_in_flight, 4);
 	ck_assert_uint_eq(options.default_budget_ns, 10000000);
+	ck_assert_uint_eq(options.quarantine.session_threshold, 3);
+	ck_assert_uint_eq(options.quarantine.tenant_threshold, 7);
+	ck_assert_uint_eq(options.quarantine.half_life_ns, 5000000000);
+	ck_assert_uint_eq(options.quarantine.minimum_ns, 2000000000);
 	ck_assert_int_eq(options.scrub, SCRUB_NONE);
 	ck_assert_uint_eq(options.tenants.fallback.session_maximum[QUOTA_BUFFERS], 9);
 	ck_assert_uint_eq(options.tenants.fallback.maximum[QUOTA_JOBS], 3);
@@ -122,6 +128,7 @@ static const char *const bad[][2] = {
     {"{" DEVICES ", \"scheduler\": {\"policy\": \"lottery\"}}", "scheduler.policy: must be one of \"fair\", \"fifo\""},
     {"{" DEVICES ", \"scheduler\": {\"max_in_flight\": 9}}", "scheduler.max_in_flight: "},
     {"{" DEVICES ", \"budget\": {\"default_ms\": 2, \"max_ms\": 1}}", "budget.default_ms: "},
+    {"{" DEVICES ", \"quarantine\": {\"half_life_s\": 0}}", "quarantine.half_life_s: "},
     {"{" DEVICES ", \"budget\": {\"max_ms\": 1.5}}", "budget.max_ms: "},
     {"{" DEVICES ", \"budget\": {\"max_ms\": -1}}", "budget.max_ms: "},
     {"{" DEVICES ", \"scrub\": true}", "scrub: must be one of"},

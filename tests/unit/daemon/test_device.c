@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Promises of the device state machine: order of a tenure change, completions, exactly one outcome. */
+#include "daemon/core/tenant.h"
 #include "tests/unit/daemon/world.h"
 
 START_TEST(a_job_runs_and_completes_once)
@@ -176,6 +177,41 @@ START_TEST(a_tenant_that_used_up_its_time_runs_when_the_timer_fires)
 	ck_assert_uint_eq(world.device->in_flight_count, 1);
 	complete(&world, a);
 	expect(session, second, OUT_DONE);
+	/* Before it has its time again it would be kept. */
+	fake_now.v += NSEC_PER_SEC;
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_tenant_does_not_get_rid_of_what_it_owes_by_coming_back)
+{
+	struct host_options options = world_options();
+	struct world world;
+	options.scheduler = &sched_fair;
+	world_open_with(&world, &options);
+	struct session *session = world_session_of(&world, 1000);
+	struct session *other = world_session_of(&world, 1001);
+	const struct tenant *tenant = session->tenant;
+	struct job *a = make_job(session);
+	struct job *b = make_job(other);
+
+	run(&world, session, a);
+	submit(other, b);
+	fake_now.v += 50 * NSEC_PER_MSEC;
+	complete(&world, a);
+	world_work(&world);
+	session_close(session);
+	world_work(&world);
+	ck_assert_uint_eq(world.host->session_count, 1);
+	session = world_session_of(&world, 1000);
+	ck_assert_ptr_eq(session->tenant, tenant);
+	session_close(session);
+	world_work(&world);
+	/* Nobody waits any more: it is forgotten with the next who comes or goes. */
+	complete(&world, b);
+	struct session *third = world_session_of(&world, 1002);
+	ck_assert_ptr_eq(list_first(&world.host->tenants), &other->tenant->link);
+	ck_assert_ptr_eq(third->tenant->link.prev, &other->tenant->link);
 	world_close(&world);
 }
 END_TEST
@@ -386,6 +422,39 @@ START_TEST(a_switch_that_fails_once_is_made_good_by_a_reset)
 }
 END_TEST
 
+/* It was about to map the session's memory when the reset before that failed. */
+START_TEST(a_switch_that_fails_before_it_maps_holds_on_to_nothing)
+{
+	const bool closes = _i;
+	struct world world;
+	world_open(&world);
+	struct session *first = world_session(&world), *second = world_session_of(&world, 1001);
+	struct job *one = make_job(first), *two = make_job(second);
+
+	uint64_t before = run(&world, first, one);
+	complete(&world, one);
+	expect(first, before, OUT_DONE);
+	uint64_t submission = submit(second, two);
+	if (closes)
+		session_close(second);
+	world.fake->failing = FAKE_RESET;
+	ck_assert(worker_step(world.device->worker));
+	world.fake->failing = 0;
+	world_work(&world);
+	if (closes) {
+		ck_assert_uint_eq(world.host->session_count, 1);
+	} else {
+		complete(&world, two);
+		expect(second, submission, OUT_DONE);
+	}
+	/* whoever comes next maps its own and nothing else */
+	uint64_t next = run(&world, first, one);
+	complete(&world, one);
+	expect(first, next, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(memory_that_cannot_be_mapped_costs_its_owner_the_job)
 {
 	struct world world;
@@ -559,6 +628,7 @@ int main(void)
 	tcase_add_test(tcase, in_flight_work_is_bounded);
 	tcase_add_test(tcase, what_cannot_meet_its_deadline_is_shed_in_time_and_never_runs);
 	tcase_add_test(tcase, a_tenant_that_used_up_its_time_runs_when_the_timer_fires);
+	tcase_add_test(tcase, a_tenant_does_not_get_rid_of_what_it_owes_by_coming_back);
 	tcase_add_test(tcase, a_prepared_job_is_on_the_device_at_most_once);
 	tcase_add_test(tcase, the_chain_is_rewritten_before_each_run);
 	tcase_add_test(tcase, a_tenure_change_follows_the_protocol);
@@ -568,6 +638,7 @@ int main(void)
 	tcase_add_test(tcase, a_pool_that_cannot_be_left_is_reset);
 	tcase_add_test(tcase, a_switch_that_fails_everywhere_takes_the_device_offline);
 	tcase_add_test(tcase, a_switch_that_fails_once_is_made_good_by_a_reset);
+	tcase_add_loop_test(tcase, a_switch_that_fails_before_it_maps_holds_on_to_nothing, 0, 2);
 	tcase_add_test(tcase, memory_that_cannot_be_mapped_costs_its_owner_the_job);
 	tcase_add_test(tcase, a_tenure_is_worth_several_switches_while_its_session_has_work);
 	tcase_add_test(tcase, a_lost_interrupt_is_found_by_two_idle_looks);

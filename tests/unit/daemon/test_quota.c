@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exact numbers of the quota counters, and the pure recovery ladder. */
+/* Exact numbers of the quota counters. */
 #include <errno.h>
 #include <string.h>
 
 #include "daemon/policy/quota.h"
-#include "daemon/policy/recovery.h"
 #include "tests/unit/suite.h"
 
 static void limits(uint64_t out[QUOTA_RESOURCES], uint64_t value)
@@ -185,24 +184,6 @@ START_TEST(every_resource_has_a_name_of_its_own)
 }
 END_TEST
 
-START_TEST(the_ladder_goes_up_over_what_a_device_has_and_ends_offline)
-{
-	struct recovery recovery;
-
-	ck_assert_int_eq(recovery_begin(&recovery, 0xf, RECOVERY_ABORT), RECOVERY_ABORT);
-	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_SOFT_RESET);
-	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_TRANSPORT_RESET);
-	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_REOPEN);
-	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_OFFLINE);
-	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_DONE);
-	ck_assert_int_eq(recovery_begin(&recovery, 1u << RECOVERY_ABORT, RECOVERY_ABORT), RECOVERY_ABORT);
-	ck_assert_int_eq(recovery_next(&recovery, -EIO), RECOVERY_OFFLINE);
-	ck_assert_int_eq(recovery_begin(&recovery, 0xf, RECOVERY_SOFT_RESET), RECOVERY_SOFT_RESET);
-	ck_assert_int_eq(recovery_next(&recovery, 0), RECOVERY_DONE);
-	ck_assert_int_eq(recovery_begin(&recovery, 0, RECOVERY_ABORT), RECOVERY_OFFLINE);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("quota");
@@ -214,7 +195,6 @@ int main(void)
 	tcase_add_loop_test(tcase, many_connections_get_what_one_gets, 0, QUOTA_RESOURCES);
 	tcase_add_loop_test(tcase, charges_in_any_order_add_up_and_stay_inside, 0, 10);
 	tcase_add_test(tcase, every_resource_has_a_name_of_its_own);
-	tcase_add_test(tcase, the_ladder_goes_up_over_what_a_device_has_and_ends_offline);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }

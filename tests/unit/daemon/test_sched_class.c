@@ -107,6 +107,31 @@ START_TEST(time_that_nobody_better_wanted_makes_no_debt)
 }
 END_TEST
 
+START_TEST(a_debt_is_not_forgiven_for_time_that_nobody_wanted)
+{
+	const struct sched_params params = {.devices = 1, .remainder = {0, 0, 500, 0}};
+	struct sched_item *item;
+
+	world_begin(&params);
+	open_all(0, 100, SCHED_HIGH);
+	open_all(1, 100, SCHED_NORMAL);
+	for (int i = 0; i < 3; i++)
+		submit(0, 100);
+	for (int i = 0; i < 4; i++)
+		submit(1, 100);
+	expect_runs("00");
+	ck_assert_int_eq(start(&item), 1);
+	now += 500;
+	sched_fair.completed(sched, item, 500, now);
+	/* 150 owed, 50 of them earned with the next; then the device is its own for a while. */
+	expect_runs("01");
+	for (int i = 0; i < 5; i++)
+		submit(0, 100);
+	expect_runs("00001");
+	world_end();
+}
+END_TEST
+
 START_TEST(an_item_that_took_longer_than_its_class_had_earned_is_paid_for_later)
 {
 	const struct sched_params params = {.devices = 1, .remainder = {0, 0, 500, 0}};
@@ -229,21 +254,25 @@ START_TEST(a_limited_tenant_waits_for_its_time_even_on_an_idle_device)
 	open_tenant(0, 100, 250);
 	open_session(0, 0, 100);
 	open_queue(0, 0, SCHED_NORMAL, 100);
+	now = 10000 * MS;
 	for (int i = 0; i < 4; i++)
 		submit(0, 20 * MS);
-	now = 0;
-	/* 25 ms in the bucket; 20 ms of service bring 5: then 10, then -5 ms and 5 more. */
+	/* However long it did nothing: 25 ms in the bucket; 20 ms of service bring 5: then 10, then -5 ms and 5 more.
+	 */
 	expect_runs("00");
 	ck_assert_int_eq(run(), -1);
 	ck_assert_ptr_null(sched_fair.pick_of(sched, &sessions[0], now));
 	uint64_t change = sched_fair.next_change(sched, 0, now);
-	ck_assert_uint_eq(now, 40 * MS);
-	ck_assert_uint_eq(change, 60 * MS + 1);
+	ck_assert_uint_eq(now, 10040 * MS);
+	ck_assert_uint_eq(change, 10060 * MS + 1);
 	ck_assert_ptr_null(sched_fair.pick_next(sched, 0, 0, change - 1));
 	ck_assert_ptr_nonnull(sched_fair.pick_next(sched, 0, 0, change));
 	ck_assert_uint_eq(sched_fair.next_change(sched, 0, change), UINT64_MAX);
 	now = change;
 	expect_runs("0");
+	sched_fair.remove(sched, &items[3], now);
+	ck_assert(sched_fair.tenant_owes(sched, &tenants[0], now));
+	ck_assert(!sched_fair.tenant_owes(sched, &tenants[0], now + 1000 * MS));
 	world_end();
 }
 END_TEST
@@ -301,6 +330,13 @@ START_TEST(the_position_of_an_item_is_what_runs_before_it)
 	for (int i = 0; i < 6; i++) {
 		submit(0, 1000);
 		submit(1, 1000);
+		if (i == 0) {
+			/* Of equal tags the one that waits for longer. */
+			sched_fair.explain(sched, &items[1], now, &why);
+			ck_assert_uint_eq(why.ahead[SCHED_NORMAL], 0);
+			sched_fair.explain(sched, &items[2], now, &why);
+			ck_assert_uint_eq(why.ahead[SCHED_NORMAL], 1);
+		}
 		submit(3, 1000);
 	}
 	struct sched_item *last = &items[item_count - 6]; /* the fifth of session 0 */
@@ -314,7 +350,7 @@ START_TEST(the_position_of_an_item_is_what_runs_before_it)
 	ck_assert_uint_eq(why.ahead[SCHED_HIGH], 1);
 	ck_assert_uint_eq(why.ahead[SCHED_NORMAL], ran - 1);
 	ck_assert_uint_eq(why.ahead_of_tenant, 8);
-	ck_assert_uint_eq(why.ahead_ns, ran * 1000);
+	ck_assert_uint_eq(why.ahead_ns, ran * 1000ull);
 	ck_assert(!why.throttled);
 	world_end();
 }
@@ -365,6 +401,7 @@ int main(void)
 	tcase_add_test(tcase, a_remainder_is_earned_before_it_is_spent_and_lost_with_the_work);
 	tcase_add_test(tcase, a_class_earns_only_while_it_waits);
 	tcase_add_test(tcase, time_that_nobody_better_wanted_makes_no_debt);
+	tcase_add_test(tcase, a_debt_is_not_forgiven_for_time_that_nobody_wanted);
 	tcase_add_test(tcase, an_item_that_took_longer_than_its_class_had_earned_is_paid_for_later);
 	tcase_add_test(tcase, who_waited_too_long_is_next_but_not_twice_in_a_row);
 	tcase_add_test(tcase, ageing_does_not_move_the_virtual_time);

@@ -173,6 +173,33 @@ START_TEST(who_took_much_still_owes_while_others_have_work)
 }
 END_TEST
 
+START_TEST(a_tenant_owes_until_the_others_have_caught_up)
+{
+	struct sched_item *item;
+
+	world_begin(&PLAIN);
+	open_all(0, 100, SCHED_NORMAL);
+	open_all(1, 100, SCHED_NORMAL);
+	ck_assert(!sched_fair.tenant_owes(sched, &tenants[0], now));
+	submit(0, 3000);
+	for (int i = 0; i < 5; i++)
+		submit(1, 1000);
+	ck_assert_int_eq(start(&item), 0);
+	ck_assert(sched_fair.tenant_owes(sched, &tenants[0], now));
+	sched_fair.completed(sched, item, 3000, now);
+	/* 30 against 0, 10, 20; the one that starts at 30 makes them even. */
+	expect_runs("111");
+	ck_assert(sched_fair.tenant_owes(sched, &tenants[0], now));
+	expect_runs("1");
+	ck_assert(!sched_fair.tenant_owes(sched, &tenants[0], now));
+	/* Nobody owes anything on an idle device. */
+	submit(0, 9000);
+	expect_runs("01");
+	ck_assert(!sched_fair.tenant_owes(sched, &tenants[0], now));
+	world_end();
+}
+END_TEST
+
 START_TEST(nothing_is_lost_in_rounding)
 {
 	struct sched_item *item;
@@ -369,6 +396,7 @@ int main(void)
 	tcase_add_test(tcase, who_slept_has_no_claim);
 	tcase_add_test(tcase, who_took_much_has_paid_when_the_device_was_idle_since);
 	tcase_add_test(tcase, who_took_much_still_owes_while_others_have_work);
+	tcase_add_test(tcase, a_tenant_owes_until_the_others_have_caught_up);
 	tcase_add_test(tcase, nothing_is_lost_in_rounding);
 	tcase_add_test(tcase, charging_and_taking_back_ends_where_it_began);
 	tcase_add_test(tcase, a_change_of_session_is_charged_to_the_session_that_it_is_for);

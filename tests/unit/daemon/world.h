@@ -36,6 +36,9 @@ static inline nsec_t fake_clock(void)
 	return fake_now;
 }
 
+/* A test that opens worlds by the thousand counts once itself. */
+static bool fds_are_counted = true;
+
 static inline unsigned count_open_fds(void)
 {
 	unsigned count = 0;
@@ -68,6 +71,7 @@ static inline struct host_options world_options(void)
 	    .max_in_flight_ns = 5 * NSEC_PER_MSEC,
 	    .default_budget_ns = NSEC_PER_SEC,
 	    .max_budget_ns = 10 * NSEC_PER_SEC,
+	    .quarantine = {.half_life_ns = 60 * NSEC_PER_SEC},
 	    .scrub = SCRUB_RESET,
 	    .rights = {.own_uid = geteuid()},
 	};
@@ -124,7 +128,7 @@ static inline void world_open_on(struct world *world, const struct host_options 
 
 	memset(world, 0, sizeof(*world));
 	ck_assert_ptr_nonnull(fake);
-	world->fds_before = count_open_fds();
+	world->fds_before = fds_are_counted ? count_open_fds() : 0;
 	log_setup((enum log_level)0, LOG_FORMAT_KV);
 	fake_now = (nsec_t){NSEC_PER_SEC};
 	clock_set_source(fake_clock);
@@ -193,7 +197,8 @@ static inline void world_close(struct world *world)
 	ck_assert_ptr_null(world->fake->live_tables);
 	host_free(world->host);
 	free(world->fake);
-	ck_assert_uint_eq(count_open_fds(), world->fds_before);
+	if (fds_are_counted)
+		ck_assert_uint_eq(count_open_fds(), world->fds_before);
 	clock_set_source(NULL);
 }
 
