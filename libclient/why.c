@@ -54,7 +54,7 @@ static int ask(struct npu_connection *connection, uint64_t session, uint64_t sub
 	query.submission = submission;
 	request.body_case = NPUD__REQUEST__BODY_WHY_QUERY;
 	request.why_query = &query;
-	int rc = npu_link_call(connection, &request, -1, NPUD__REPLY__BODY_WHY, &reply, "why");
+	int rc = npu_link_call(connection, &request, -1, NPUD__REPLY__BODY_WHY, &reply, "submission");
 
 	if (rc == 0)
 		*why = reply.why;
@@ -63,12 +63,12 @@ static int ask(struct npu_connection *connection, uint64_t session, uint64_t sub
 
 int npu_why_session(struct npu_connection *connection, uint64_t session, uint64_t submission, struct npu_why *why)
 {
-	int rc = npu_link_check_minor(connection, NPU_VISIBLE_MINOR, "why");
+	int rc = npu_link_check_minor(connection, NPU_VISIBLE_MINOR, "submission");
 
 	if (rc)
 		return rc;
 	if (session == 0)
-		return npu_fail(-ENOENT, "why: sessions are numbered from 1 on");
+		return npu_fail(-ENOENT, "submission: sessions are numbered from 1 on");
 	return ask(connection, session, submission, why);
 }
 
@@ -90,11 +90,11 @@ static int explain_end(struct npu_connection *connection, uint64_t ticket, struc
 int npu_why(struct npu_connection *connection, uint64_t ticket, struct npu_why *why)
 {
 	uint64_t submission;
-	int rc = npu_link_check_minor(connection, NPU_VISIBLE_MINOR, "why");
+	int rc = npu_link_check_minor(connection, NPU_VISIBLE_MINOR, "submission");
 
 	if (rc == 0)
 		rc = npu_submission_find(connection, ticket, &submission);
 	if (rc)
-		return *npu_error() ? rc : npu_fail(rc, "why: npud did not name the submission in time");
+		return *npu_error() ? rc : npu_fail(rc, "submission: npud did not name it in time");
 	return submission ? ask(connection, 0, submission, why) : explain_end(connection, ticket, why);
 }

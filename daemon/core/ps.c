@@ -5,6 +5,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/session.h"
+#include "daemon/core/tenant.h"
 
 /* A session that was alone on its device has all of it. */
 static uint32_t share_of(const struct session *session)
@@ -53,7 +54,7 @@ static void fill(struct ps_session *row, const struct session *session)
 {
 	*row = (struct ps_session){
 	    .id = session->id,
-	    .tenant = tenant_id_of(session->tenant),
+	    .tenant = tenant_name(session->tenant),
 	    .pid = session->identity.pid,
 	    .uid = session->identity.uid,
 	    .client = session->client,

@@ -16,7 +16,7 @@ struct host;
 
 struct ps_session {
 	uint64_t id;
-	struct tenant_id tenant;
+	const char *tenant; /* its name */
 	pid_t pid;
 	uid_t uid;
 	const char *client;

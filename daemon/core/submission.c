@@ -46,10 +46,10 @@ void submission_enqueue(struct submission *submission, nsec_t now)
 	struct host *host = submission->session->host;
 
 	submission_move(submission, SUBMISSION_QUEUED);
-	/* What its job has taken by now: while it waited for a run of that, more became known. */
-	submission->item.estimate_ns = submission->job->estimate_ns;
 	submission->ready = now;
 	submission->dispatched = (nsec_t){0};
+	/* What its job has taken by now: while it waited for a run of that, more became known. */
+	submission->item.estimate_ns = submission->job->estimate_ns;
 	host->options.scheduler->enqueue(host->sched, &submission->item, now.v);
 }
 

@@ -26,18 +26,10 @@ struct tenant {
 	struct sched_tenant share;
 };
 
-/* Which tenant, even when it is gone. */
-struct tenant_id {
-	const struct tenant_profile *profile; /* of the configuration: it stays */
-	uint32_t uid;
-};
-
-struct tenant_id tenant_id_of(const struct tenant *tenant);
-/* Its name for people, at most NPUD_MAX_TENANT_BYTES long. */
-void tenant_label(struct tenant_id tenant, char *out, size_t bytes);
-
 /* RULE, or RULE:USER (a number) where each user of a rule is a tenant. */
 const char *tenant_name(const struct tenant *tenant);
+/* The same by key, even when it is gone: at most NPUD_MAX_TENANT_BYTES. */
+void tenant_label(const struct host *host, uint64_t key, char *out, size_t bytes);
 /* The key of the tenant of this name, which need not have a session: -ENOENT if no rule makes such a tenant. */
 int tenant_key(const struct host *host, const char *name, uint64_t *out);
 

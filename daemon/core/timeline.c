@@ -7,6 +7,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
 #include "daemon/core/submission.h"
+#include "daemon/core/tenant.h"
 
 struct timeline {
 	uint64_t end; /* number of the next entry */
@@ -42,7 +43,7 @@ void timeline_add(struct timeline *timeline, const struct submission *submission
 	    .scheduled = submission->dispatched,
 	    .started = {result->started ? now.v - result->device_ns : 0},
 	    .finished = now,
-	    .tenant = tenant_id_of(session->tenant),
+	    .tenant = session->tenant->key,
 	    .device = (uint8_t)session->device->index,
 	    .class = (uint8_t)submission->queue->share.class,
 	    .outcome = (uint8_t)result->outcome,

@@ -26,7 +26,7 @@ struct timeline_entry {
 	nsec_t scheduled; /* its doorbell */
 	nsec_t started; /* doorbell or the completion before, whichever is later */
 	nsec_t finished;
-	struct tenant_id tenant;
+	uint64_t tenant; /* its key */
 	uint8_t device;
 	uint8_t class; /* enum sched_class */
 	uint8_t outcome; /* enum outcome */

@@ -3,21 +3,22 @@
 #include "daemon/core/viewer.h"
 
 #include "daemon/core/session.h"
+#include "daemon/core/tenant.h"
 
 struct viewer viewer_of(const struct session *session)
 {
 	return (struct viewer){
-	    .tenant = tenant_id_of(session->tenant),
+	    .tenant = session->tenant->key,
 	    .all = (session->identity.rights & RIGHT_BIT(RIGHT_SESSIONS)) != 0,
 	};
 }
 
-bool viewer_sees(const struct viewer *viewer, struct tenant_id tenant)
+bool viewer_sees(const struct viewer *viewer, uint64_t tenant)
 {
-	return viewer->all || (viewer->tenant.profile == tenant.profile && viewer->tenant.uid == tenant.uid);
+	return viewer->all || viewer->tenant == tenant;
 }
 
 bool viewer_sees_session(const struct viewer *viewer, const struct session *session)
 {
-	return viewer_sees(viewer, tenant_id_of(session->tenant));
+	return viewer_sees(viewer, session->tenant->key);
 }

@@ -7,19 +7,18 @@
 #define NPUD_CORE_VIEWER_H
 
 #include <stdbool.h>
-
-#include "daemon/core/tenant.h"
+#include <stdint.h>
 
 struct session;
 
 struct viewer {
-	struct tenant_id tenant; /* he sees his own */
+	uint64_t tenant; /* key of his own, which he sees */
 	bool all;
 };
 
 /* The session asks, with what rights it has. */
 struct viewer viewer_of(const struct session *session);
-bool viewer_sees(const struct viewer *viewer, struct tenant_id tenant);
+bool viewer_sees(const struct viewer *viewer, uint64_t tenant);
 bool viewer_sees_session(const struct viewer *viewer, const struct session *session);
 
 #endif

@@ -12,7 +12,7 @@
 #define TEXT(bytes) (2ul + 2 + (bytes))
 #define ROW_BYTES                                                                                                      \
 	(3 + 7 * WIDE + 12 * NARROW + TEXT(NPUD_MAX_TENANT_BYTES) + TEXT(NPUD_MAX_CLIENT_BYTES) +                      \
-	 TEXT(sizeof(((struct device *)NULL)->name)) + TEXT(NPUD_MAX_PS_SUBMISSIONS * 10))
+	 TEXT(sizeof(((struct device *)NULL)->name)) + TEXT(NPUD_MAX_PS_SUBMISSIONS * 10ul))
 #define TOTALS_BYTES (SCHED_CLASSES * (2 + 4 * NARROW))
 #define ENVELOPE_BYTES (3 + NARROW + 3 + WIDE + NARROW)
 
@@ -35,12 +35,11 @@ static void fill_totals(struct ps_reply *to, const struct host *host)
 	to->ps.n_totals = SCHED_CLASSES;
 }
 
-static void fill_session(Npud__PsSession *to, char *tenant, struct ps_session *from)
+static void fill_session(Npud__PsSession *to, struct ps_session *from)
 {
 	npud__ps_session__init(to);
-	tenant_label(from->tenant, tenant, NPUD_MAX_TENANT_BYTES + 1);
 	to->session = from->id;
-	to->tenant = tenant;
+	to->tenant = (char *)(uintptr_t)from->tenant;
 	to->pid = (uint32_t)from->pid;
 	to->uid = from->uid;
 	to->client = (char *)(uintptr_t)from->client;
@@ -73,7 +72,7 @@ int handle_ps_query(struct request *request)
 	npud__ps__init(&reply->ps);
 	fill_totals(reply, host);
 	for (uint32_t i = 0; i < reply->page.count; i++) {
-		fill_session(&reply->sessions[i], reply->tenants[i], &reply->page.sessions[i]);
+		fill_session(&reply->sessions[i], &reply->page.sessions[i]);
 		reply->session_list[i] = &reply->sessions[i];
 	}
 	reply->ps.sessions = reply->session_list;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The request about what has ended: one page of core's ring to protobuf. Core decides what the peer may see. */
 #include "daemon/core/host.h"
+#include "daemon/core/tenant.h"
 #include "daemon/wire/request.h"
 #include "daemon/wire/server.h"
 
@@ -16,7 +17,6 @@ _Static_assert(NPUD_MAX_TIMELINE_PER_FRAME *ENTRY_BYTES + ENVELOPE_BYTES <= CONN
 static void fill_entry(Npud__TimelineEntry *to, char *tenant, uint64_t number, const struct timeline_entry *from)
 {
 	npud__timeline_entry__init(to);
-	tenant_label(from->tenant, tenant, NPUD_MAX_TENANT_BYTES + 1);
 	to->number = number;
 	to->session = from->session;
 	to->submission = from->submission;
@@ -35,14 +35,15 @@ static void fill_entry(Npud__TimelineEntry *to, char *tenant, uint64_t number, c
 
 int handle_timeline_query(struct request *request)
 {
+	const struct host *host = server_host(request->conn->server);
 	const struct viewer viewer = viewer_of(request->conn->session);
 	struct timeline_reply *reply = &request->body.timeline;
 	struct timeline_page page;
 
-	timeline_read(server_host(request->conn->server)->timeline, &viewer, request->message->timeline_query->from,
-		      &page);
+	timeline_read(host->timeline, &viewer, request->message->timeline_query->from, &page);
 	npud__timeline__init(&reply->timeline);
 	for (uint32_t i = 0; i < page.count; i++) {
+		tenant_label(host, page.entries[i].tenant, reply->tenants[i], sizeof(reply->tenants[i]));
 		fill_entry(&reply->entries[i], reply->tenants[i], page.numbers[i], &page.entries[i]);
 		reply->list[i] = &reply->entries[i];
 	}

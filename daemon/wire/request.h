@@ -3,11 +3,11 @@
 #ifndef NPUD_WIRE_REQUEST_H
 #define NPUD_WIRE_REQUEST_H
 
+#include "daemon/core/device.h"
+#include "daemon/core/host.h"
 #include "daemon/core/ps.h"
 #include "daemon/core/timeline.h"
 #include "daemon/core/why.h"
-#include "daemon/core/device.h"
-#include "daemon/core/host.h"
 #include "daemon/util/fail.h"
 #include "daemon/wire/conn.h"
 #include "daemon/wire/frame.h"
@@ -22,6 +22,12 @@ struct maps_reply {
 	Npud__Map *entry_list[NPUD_MAX_MAPS_PER_FRAME];
 };
 
+struct stats_reply {
+	Npud__Stats stats;
+	Npud__RungStats rungs[HOST_MAX_DEVICES * RECOVERY_RUNGS];
+	Npud__RungStats *rung_list[HOST_MAX_DEVICES * RECOVERY_RUNGS];
+};
+
 /* One page of sessions. */
 struct ps_reply {
 	Npud__Ps ps;
@@ -30,7 +36,6 @@ struct ps_reply {
 	Npud__PsTotals *totals_list[SCHED_CLASSES];
 	Npud__PsSession sessions[NPUD_MAX_PS_SESSIONS_PER_FRAME];
 	Npud__PsSession *session_list[NPUD_MAX_PS_SESSIONS_PER_FRAME];
-	char tenants[NPUD_MAX_PS_SESSIONS_PER_FRAME][NPUD_MAX_TENANT_BYTES + 1];
 };
 
 struct why_reply {
@@ -45,12 +50,6 @@ struct timeline_reply {
 	Npud__TimelineEntry entries[NPUD_MAX_TIMELINE_PER_FRAME];
 	Npud__TimelineEntry *list[NPUD_MAX_TIMELINE_PER_FRAME];
 	char tenants[NPUD_MAX_TIMELINE_PER_FRAME][NPUD_MAX_TENANT_BYTES + 1];
-};
-
-struct stats_reply {
-	Npud__Stats stats;
-	Npud__RungStats rungs[HOST_MAX_DEVICES * RECOVERY_RUNGS];
-	Npud__RungStats *rung_list[HOST_MAX_DEVICES * RECOVERY_RUNGS];
 };
 
 struct request {

@@ -12,7 +12,7 @@
 #include "tests/integration/raw.h"
 
 #define STRANGER 99u
-#define RUNS 100u
+#define RUNS 100ul
 
 static struct npu_why why(struct npu_connection *connection, uint64_t ticket)
 {

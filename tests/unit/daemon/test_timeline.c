@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The past: its instants are those at which it happened, it is bounded, and strangers do not see it. */
+#include "daemon/core/tenant.h"
 #include "daemon/core/timeline.h"
 #include "daemon/util/alloc_count.h"
 #include "tests/unit/daemon/world.h"
@@ -39,7 +40,7 @@ START_TEST(a_run_is_told_with_all_its_instants)
 	ck_assert_uint_eq(entry.submission, name);
 	ck_assert_uint_eq(entry.job, job->handle);
 	ck_assert_uint_eq(entry.queue, 0);
-	ck_assert_ptr_eq(entry.tenant.profile, session->tenant->profile);
+	ck_assert_uint_eq(entry.tenant, session->tenant->key);
 	ck_assert_uint_eq(entry.device, 0);
 	ck_assert_int_eq(entry.class, SCHED_NORMAL);
 	ck_assert_int_eq(entry.outcome, OUT_DONE);

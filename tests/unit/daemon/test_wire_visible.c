@@ -67,7 +67,7 @@ START_TEST(a_stranger_sees_totals_and_himself)
 
 	char texts[2][NPUD_MAX_ERROR_TEXT];
 	for (unsigned i = 0; i < 2; i++) {
-		frame = ask_why(&bench, fd, session->id + i * 100, name);
+		frame = ask_why(&bench, fd, session->id + i * 100ul, name);
 		ck_assert_ptr_nonnull(frame->reply->error);
 		ck_assert_int_eq(frame->reply->error->code, NPUD__ERROR_CODE__ERROR_NO_SUCH_OBJECT);
 		(void)snprintf(texts[i], sizeof(texts[i]), "%s", strchr(frame->reply->error->message, 'h'));
@@ -177,7 +177,7 @@ static void widen(struct session *session)
 	session->completed = session->device_ns = UINT64_MAX;
 	session->unreported = UINT32_MAX;
 	session_set_client(session, "a client with a name of all bytes");
-	session->tenant->uid = UINT32_MAX;
+	memset(session->tenant->owner, 'n', sizeof("tenant ") - 1 + NPUD_MAX_TENANT_BYTES);
 	memset(session->queue.load.in, 0xff, sizeof(session->queue.load.in));
 }
 
@@ -187,8 +187,6 @@ START_TEST(the_fullest_pages_fit_their_frames)
 	struct bench bench;
 
 	bench_open(&bench);
-	struct tenant_profile *profile = &bench.world.host->options.tenants.fallback;
-	memset(profile->name, 'n', sizeof(profile->name) - 1);
 	memset(bench.world.device->name, 'n', sizeof(bench.world.device->name) - 1);
 	for (unsigned i = 0; i < NPUD_MAX_PS_SESSIONS_PER_FRAME; i++) {
 		sessions[i] = world_session_of(&bench.world, 1000 + i);
@@ -197,9 +195,12 @@ START_TEST(the_fullest_pages_fit_their_frames)
 			submit(sessions[i], job);
 		widen(sessions[i]);
 	}
+	sessions[0]->tenant->key |= UINT32_MAX;
 	for (unsigned i = 0; i < NPUD_MAX_TIMELINE_PER_FRAME; i++)
 		timeline_add(bench.world.host->timeline, &sessions[0]->pool[0], (nsec_t){UINT64_MAX});
 	int fd = client_of(&bench, 1, RIGHT_BIT(RIGHT_SESSIONS));
+	struct tenant_profile *profile = &bench.world.host->options.tenants.fallback;
+	memset(profile->name, 'n', sizeof(profile->name) - 1);
 	Npud__ServerFrame *frame = ask_ps(&bench, fd, 0);
 	ck_assert_ptr_null(frame->reply->error);
 	ck_assert_uint_eq(frame->reply->ps->n_sessions, NPUD_MAX_PS_SESSIONS_PER_FRAME);
