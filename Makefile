@@ -242,6 +242,16 @@ hostile: $(B)/npud $(B)/npu-emu hostile-programs
 hazards:
 	@NPUD_BUILD=$(B) tests/run.sh hazards tests/hostile/hazards.sh
 
+# ------------------------------------------------------------------ soak: many jobs with trouble all around
+$(B)/tests/soak/soak: $(B)/tests/soak/soak.o $(INTEGRATION_PARTS) $(B)/libclient.a
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+.PHONY: soak
+SOAK_JOBS ?= 10000
+## make soak          SOAK_JOBS (10000) jobs of clients that work, beside some that hang, fault and die (about a minute)
+soak: $(B)/npud $(B)/npu-emu $(B)/tests/soak/soak
+	@SOAK_JOBS=$(SOAK_JOBS) NPUD_BUILD=$(B) tests/run.sh soak $(B)/tests/soak/soak
+
 .PHONY: qemu
 ## make qemu          a QEMU without a guest attaches the software NPU (unpacks QEMU into the cache once)
 qemu: $(B)/npu-emu
@@ -414,7 +424,7 @@ objects: $(call obj,$(wildcard daemon/*.c daemon/*/*.c libclient/*.c emulator/*.
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs
 test-programs: sim-programs integration-programs hostile-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
-	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
+	$(B)/tests/soak/soak $(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
 
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or
 # with V=cov, where tests/fuzz/replay.c runs files through it.

@@ -26,6 +26,7 @@ tools|make tools-test
 integration|make integration
 hostile|make hostile
 hazards|make hazards
+soak|make SOAK_JOBS=1000 soak
 integration-asan|make V=asan integration
 integration-tsan|make V=tsan integration
 valgrind|make valgrind
