@@ -89,7 +89,7 @@ Npud__ServerFrame *raw_call(int fd, Npud__Request *request, int passed_fd)
 	}
 }
 
-int raw_open_as(const struct harness *harness, const char *client)
+int raw_open_named(const struct harness *harness, const char *client)
 {
 	Npud__Hello hello = NPUD__HELLO__INIT;
 	Npud__Request request = NPUD__REQUEST__INIT;
@@ -109,7 +109,7 @@ int raw_open_as(const struct harness *harness, const char *client)
 
 int raw_open(const struct harness *harness)
 {
-	return raw_open_as(harness, "test");
+	return raw_open_named(harness, "test");
 }
 
 /* ------------------------------------------------------------------ what is expected of an answer */

@@ -23,7 +23,7 @@ Npud__ServerFrame *raw_call(int fd, Npud__Request *request, int passed_fd);
 /* Connected and greeted. */
 int raw_open(const struct harness *harness);
 /* The same under another name than "test". */
-int raw_open_as(const struct harness *harness, const char *client);
+int raw_open_named(const struct harness *harness, const char *client);
 void raw_free(Npud__ServerFrame *frame);
 
 /* The daemon answers ERROR_PROTOCOL, or nothing, and hangs up. */
