@@ -29,6 +29,10 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	if (!host)
 		return -ENOMEM;
 	host->options = *options;
+	list_init(&host->tenants);
+	list_init(&host->sessions);
+	list_init(&host->woken);
+	handles_init(&host->fences, HOST_MAX_FENCES);
 	struct sched_params params = {.devices = devices, .ageing_ns = options->ageing_ns};
 	memcpy(params.remainder, options->remainder, sizeof(params.remainder));
 	host->sched = options->scheduler->create(&params);
@@ -37,10 +41,6 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 		host_release(host);
 		return -ENOMEM;
 	}
-	list_init(&host->tenants);
-	list_init(&host->sessions);
-	list_init(&host->woken);
-	handles_init(&host->fences, HOST_MAX_FENCES);
 	quota_init(&host->quota, "daemon", NULL, options->daemon_maximum);
 	*out = host;
 	return 0;

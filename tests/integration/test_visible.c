@@ -284,7 +284,9 @@ START_TEST(npuctl_ps_is_json_whatever_a_client_calls_itself)
 {
 	static const char name[] = "\xff\xc0\x80\"\\\n\x1b[2J\xe2\x82:</script>";
 	struct harness *harness = harness_start(NULL);
-	int fd = raw_open_named(harness, name);
+	int fd = raw_connect(harness);
+
+	raw_hello(fd, name);
 	json_t *root = npuctl(harness, "ps", "--json", NULL);
 	const json_t *row = row_with(root, "client",
 				     "??"
