@@ -47,6 +47,7 @@ struct scene {
 	struct session *session[SCENE_SESSIONS]; /* NULL: gone */
 	uint64_t id[SCENE_SESSIONS];
 	struct job *job[SCENE_SESSIONS][SCENE_JOBS]; /* NULL: gone */
+	struct queue *queue; /* of the second job of A */
 	struct buffer *buffer; /* of the first job of A; NULL: released */
 	uint64_t accepted;
 	uint64_t told[SCENE_POOL]; /* whose end the client of A has read */
@@ -74,6 +75,7 @@ static inline void scene_open(struct scene *scene, bool returns)
 	struct host_options options = world_options();
 
 	memset(scene, 0, sizeof(*scene));
+	options.scheduler = &sched_fair;
 	options.quarantine = (struct quarantine_rules){.session_threshold = 1, .half_life_ns = 86400 * NSEC_PER_SEC};
 	world_open_with(&scene->world, &options);
 	if (returns)
@@ -83,6 +85,7 @@ static inline void scene_open(struct scene *scene, bool returns)
 	scene->session[1] = b;
 	scene->id[0] = a->id;
 	scene->id[1] = b->id;
+	ck_assert_int_eq(queue_create(a, &(struct queue_options){.class = SCHED_NORMAL}, &scene->queue, NULL), 0);
 	scene->buffer = scene_buffer(a);
 	scene->job[0][0] = make_job_of(a, scene->buffer, 1, false);
 	scene->job[0][1] = make_job_of(a, scene_buffer(a), 1, false);
@@ -100,7 +103,8 @@ static inline void scene_submit(struct scene *scene, int s, int j, unsigned most
 
 	if (!session || session->closing || !job || job->active == most)
 		return;
-	struct submit_request request = {.job = job->handle, .restartable = restartable};
+	const struct submit_request request = {
+	    .job = job->handle, .queue = j ? scene->queue->handle : 0, .restartable = restartable};
 	if (session_submit(session, &request, &reply, NULL) < 0)
 		return;
 	ck_assert_uint_lt(++scene->accepted, SCENE_POOL);
@@ -327,7 +331,7 @@ static inline const char *session_wrong(const struct session *session, struct sc
 		if ((this->job != NULL) != (queued || running || this->state == SUBMISSION_WAITING))
 			return "a submission holds its job though it has ended, or the other way round";
 		if ((queued || running) && list_first(&this->job->runs) != &this->turn)
-			return "a submission is queued or running before its turn";
+			return "a submission is queued or running out of its turn";
 	}
 	if (session->active != live)
 		return "the session does not know how many of its submissions live";
@@ -336,12 +340,13 @@ static inline const char *session_wrong(const struct session *session, struct sc
 		jobs++;
 	for (const struct list *node = session->buffers.next; node != &session->buffers; node = node->next)
 		buffers += !list_entry(node, const struct buffer, link)->reaped;
-	if (session->quota.used[QUOTA_JOBS] != jobs || session->quota.used[QUOTA_BUFFERS] < buffers)
+	if (session->quota.used[QUOTA_JOBS] != jobs || session->quota.used[QUOTA_QUEUED] != live ||
+	    session->quota.used[QUOTA_BUFFERS] < buffers)
 		return "charges are not what is there";
 	return NULL;
 }
 
-/* One submission of a job at most is queued or running, the others wait. */
+/* One submission of a job is queued or running, the others wait. */
 static inline const char *job_wrong(const struct session *session, const struct job *job)
 {
 	unsigned active = 0, ahead = 0;
@@ -479,8 +484,6 @@ static inline void mix_session(const struct scene *scene, uint64_t *hash, int s)
 		const struct job *job = scene->job[s][j];
 		mix(hash, job ? 1u + job->active : 0);
 	}
-	for (const struct list *node = session->queue.waiting.next; node != &session->queue.waiting; node = node->next)
-		mix_submission(scene, hash, list_entry(node, const struct submission, link));
 	for (uint32_t i = 0; session->pool && i < SCENE_POOL; i++)
 		if (session->pool[i].state == SUBMISSION_QUEUED)
 			mix_submission(scene, hash, &session->pool[i]);
