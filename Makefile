@@ -212,6 +212,36 @@ integration-programs: $(INTEGRATION_BIN)
 integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) $(INTEGRATION_BIN)
 	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
 
+# ------------------------------------------------------------------ hostile: every known attack on such a daemon
+# npud runs in the sandbox of its unit; the attackers are processes of other users, so root runs this.
+HOSTILE_SRC := $(wildcard tests/hostile/test_*.c)
+HOSTILE_BIN := $(patsubst %.c,$(B)/%,$(HOSTILE_SRC))
+HOSTILE_PARTS := $(B)/tests/hostile/scene.o $(INTEGRATION_PARTS)
+$(HOSTILE_BIN): %: %.o $(HOSTILE_PARTS) $(B)/libclient.a
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
+$(B)/gen/syscalls.inc:
+	@mkdir -p $(@D)
+	$(call step,GEN)
+	$(Q)echo '#include <sys/syscall.h>' | $(CC) $(CPPFLAGS) -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/{"\1", __NR_\1},/p' >$@
+$(B)/tests/hostile/sandbox_filter.o: private CPPFLAGS += -I$(B)/gen
+$(B)/tests/hostile/sandbox_filter.o: $(B)/gen/syscalls.inc
+$(B)/tests/hostile/sandbox: $(B)/tests/hostile/sandbox.o $(B)/tests/hostile/sandbox_filter.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+$(B)/tests/hostile/fail_call.so: $(B)/tests/hostile/fail_call.o
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $<
+.PHONY: hostile hostile-programs
+hostile-programs: $(HOSTILE_BIN) $(B)/tests/hostile/sandbox $(B)/tests/hostile/fail_call.so
+## make hostile       every known attack on such a daemon, against the real one in its unit's sandbox (under 90 s)
+hostile: $(B)/npud $(B)/npu-emu hostile-programs
+	@NPUD_BUILD=$(B) tests/hostile/run.sh $(HOSTILE_BIN)
+.PHONY: hazards
+## make hazards       every known fault of the vendor's driver has an answer here: after unit, integration and hostile
+hazards:
+	@NPUD_BUILD=$(B) tests/run.sh hazards tests/hostile/hazards.sh
+
 .PHONY: qemu
 ## make qemu          a QEMU without a guest attaches the software NPU (unpacks QEMU into the cache once)
 qemu: $(B)/npu-emu
@@ -383,7 +413,7 @@ objects: $(call obj,$(wildcard daemon/*.c daemon/*/*.c libclient/*.c emulator/*.
 
 # Everything else that is compiled, for the warnings of two compilers.
 .PHONY: test-programs
-test-programs: sim-programs integration-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
+test-programs: sim-programs integration-programs hostile-programs fuzz-programs guest-programs $(DEMO_TESTS) $(FAKE_VFIO) $(BENCH) $(B)/tests/golden/golden_test \
 	$(B)/tests/conformance/conformance $(B)/tests/malformed/generate $(B)/tests/fuzz/make_seeds
 
 # Each fuzzer attacks one component, linked from that component's archive. Built with V=fuzz CC=clang (libFuzzer), or

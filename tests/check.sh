@@ -24,6 +24,8 @@ sim|make -j2 sim
 docs|make docs-check
 tools|make tools-test
 integration|make integration
+hostile|make hostile
+hazards|make hazards
 integration-asan|make V=asan integration
 integration-tsan|make V=tsan integration
 valgrind|make valgrind

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/run.sh NAME PROGRAM...: runs each program, adds up their closing lines "N passed, N failed, N skipped", shows the
 # output of those that fail, and closes with the sum. A program that dies or prints no closing line counts as a failure.
+# PROGRAM.tap says which tests of a compiled program ran: libcheck writes it.
 set -u
 name=$1
 shift
@@ -9,7 +10,11 @@ passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for program in "$@"; do
-	"$program" >"$log" 2>&1 </dev/null
+	if [[ $program == *.sh ]]; then
+		"$program" >"$log" 2>&1 </dev/null
+	else
+		CK_TAP_LOG_FILE_NAME=$program.tap "$program" >"$log" 2>&1 </dev/null
+	fi
 	code=$?
 	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
 	if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then

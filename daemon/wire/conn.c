@@ -37,6 +37,7 @@ void conn_close(struct conn *conn, const char *reason)
 	list_remove(&conn->dirty);
 	if (conn->session)
 		session_close(conn->session);
+	free(conn->out);
 	free(conn);
 	server_removed(server);
 }
@@ -47,6 +48,18 @@ static void wait_writable(struct conn *conn)
 		conn->write_armed = true;
 }
 
+/* For a peer that does not read; the buffer stays, since it will do so again. */
+static int keep_reply(struct conn *conn, const uint8_t *data, size_t bytes)
+{
+	if (!conn->out)
+		conn->out = malloc(CONN_OUT_BYTES);
+	if (!conn->out)
+		return -ENOMEM;
+	memcpy(conn->out, data, bytes);
+	conn->out_bytes = (uint32_t)bytes;
+	return 0;
+}
+
 /*
  * 0, or a negative errno when the peer is gone. A reply that does not fit the socket is kept, and reading stops. Takes
  * `with`, a descriptor that goes with it or -1.
@@ -55,18 +68,21 @@ static int send_reply(struct conn *conn, Npud__Reply *reply, int with)
 {
 	_cleanup_close_ int fd = with;
 	Npud__ServerFrame frame = NPUD__SERVER_FRAME__INIT;
+	uint8_t data[CONN_OUT_BYTES];
 
 	frame.body_case = NPUD__SERVER_FRAME__BODY_REPLY;
 	frame.reply = reply;
 	size_t bytes = npud__server_frame__get_packed_size(&frame);
-	if (bytes > sizeof(conn->out))
+	if (bytes > sizeof(data))
 		return -EMSGSIZE;
-	npud__server_frame__pack(&frame, conn->out);
-	int error = frame_send(conn->fd, conn->out, bytes, fd);
+	npud__server_frame__pack(&frame, data);
+	int error = frame_send(conn->fd, data, bytes, fd);
 	if (error != -EAGAIN)
 		return error;
+	error = keep_reply(conn, data, bytes);
+	if (error < 0)
+		return error;
 	conn->out_fd = steal_fd(&fd);
-	conn->out_bytes = (uint32_t)bytes;
 	event_del(&conn->readable);
 	wait_writable(conn);
 	return 0;

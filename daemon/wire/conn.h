@@ -35,7 +35,7 @@ struct conn {
 	bool closing; /* after the pending reply */
 	uint32_t out_bytes; /* a reply that the socket did not take */
 	int out_fd; /* that goes with it, or -1 */
-	uint8_t out[CONN_OUT_BYTES];
+	uint8_t *out; /* that reply: a connection that says nothing costs no buffer */
 };
 
 /* Takes `fd` in every case. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What tests do as clients of npud: connect, look at the counters, load, submit, wait. */
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -65,7 +66,15 @@ void harness_settle(struct harness *harness)
 		      (unsigned long)stats.open_fds, (unsigned long)harness->before.open_fds);
 }
 
-pid_t client_start(struct harness *harness, int (*fn)(struct harness *harness, void *user), void *user)
+/* Everything but the ids is the test's; root gives them up for good. */
+static void become(uid_t uid, gid_t gid)
+{
+	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+		_exit(125);
+}
+
+static pid_t start(struct harness *harness, const uid_t *ids, int (*fn)(struct harness *harness, void *user),
+		   void *user)
 {
 	pid_t parent = getpid();
 
@@ -74,9 +83,25 @@ pid_t client_start(struct harness *harness, int (*fn)(struct harness *harness, v
 	ck_assert_int_ge(pid, 0);
 	if (pid > 0)
 		return pid;
+	if (ids)
+		become(ids[0], ids[1]);
+	/* after the change of user, which clears it */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(126);
 	_exit(fn(harness, user));
+}
+
+pid_t client_start(struct harness *harness, int (*fn)(struct harness *harness, void *user), void *user)
+{
+	return start(harness, NULL, fn, user);
+}
+
+pid_t client_start_as(struct harness *harness, uid_t uid, gid_t gid, int (*fn)(struct harness *harness, void *user),
+		      void *user)
+{
+	const uid_t ids[] = {uid, gid};
+
+	return start(harness, ids, fn, user);
 }
 
 void client_wait(pid_t pid)

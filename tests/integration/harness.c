@@ -154,6 +154,8 @@ static void start_emu(struct harness *harness, const struct harness_options *opt
 		argv[3 + i] = options->emu_args[i];
 	harness->emu = harness_spawn(harness, argv, "emu.log", NULL);
 	wait_listening(harness);
+	if (harness->launcher) /* npud may come as another user */
+		ck_assert_int_eq(chmod(harness->emu_socket, 0666), 0);
 }
 
 /* ------------------------------------------------------------------ npud */
@@ -198,10 +200,11 @@ static void write_config(struct harness *harness, const struct harness_options *
 	describe_device(harness, deadline, device, sizeof(device));
 	join(harness->config, sizeof(harness->config), harness->directory, "npud.json");
 	write_file(harness->config,
-		   "{\"socket\":{\"path\":\"%s\",\"mode\":\"0600\"},\"log\":{\"level\":\"debug\"},"
+		   "{\"socket\":{\"path\":\"%s\",%s},\"log\":{%s},"
 		   "\"devices\":[{\"name\":\"npu0\",%s}],"
 		   "\"budget\":{\"default_ms\":%u,\"max_ms\":600000}%s%s}\n",
-		   harness->socket, device, budget, lenient, members);
+		   harness->socket, options && options->socket ? options->socket : "\"mode\":\"0600\"",
+		   options && options->log ? options->log : "\"level\":\"debug\"", device, budget, lenient, members);
 }
 
 /* The service manager's protocol: READY=1 on a datagram socket; its end before that is a failure. */
@@ -222,14 +225,16 @@ static void wait_ready(int notify, pid_t pid)
 static void start_npud(struct harness *harness)
 {
 	char program[4096];
-	const char *argv[] = {program, "--config", harness->config, NULL};
+	const char *argv[] = {harness->launcher, harness->directory, program, "--config", harness->config, NULL};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	(void)snprintf(program, sizeof(program), "%s", harness_program(harness->program));
 	join(address.sun_path, sizeof(address.sun_path), harness->directory, "notify");
 	ck_assert_int_eq(bind(notify, (const struct sockaddr *)&address, sizeof(address)), 0);
-	harness->npud = harness_spawn(harness, argv, "npud.log", address.sun_path);
+	if (harness->launcher)
+		ck_assert_int_eq(chmod(address.sun_path, 0666), 0);
+	harness->npud = harness_spawn(harness, harness->launcher ? argv : argv + 2, "npud.log", address.sun_path);
 	wait_ready(notify, harness->npud);
 	close(notify);
 	unlink(address.sun_path);
@@ -267,6 +272,9 @@ struct harness *harness_start(const struct harness_options *options)
 		ck_assert_int_eq(atexit(show_logs), 0);
 	registered = true;
 	harness->program = options && options->npud ? options->npud : "npud";
+	harness->launcher = options && options->bare ? NULL : getenv("NPUD_LAUNCHER");
+	if (options && options->socket)
+		ck_assert_int_eq(chmod(harness->directory, 0711), 0);
 	if (!harness_has_kernel_device())
 		start_emu(harness, options);
 	write_config(harness, options);

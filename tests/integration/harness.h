@@ -3,7 +3,8 @@
  * The real npu-emu and npud in a private directory, for one test. harness_stop() asserts that nothing of any client is
  * left in the daemon and that both programs end with 0. Binaries are taken from $NPUD_BUILD. With $NPUD_TEST_ADDRESS
  * the device is the one that the kernel's VFIO has at this address ($NPUD_TEST_IOMMU: how), and there is no npu-emu to
- * start.
+ * start. With $NPUD_LAUNCHER npud is started by that program, as `LAUNCHER DIRECTORY npud ...`; see
+ * tests/hostile/sandbox.c.
  */
 #ifndef NPUD_TESTS_HARNESS_H
 #define NPUD_TESTS_HARNESS_H
@@ -30,6 +31,9 @@ struct harness_options {
 	/* Further top-level members of the configuration, with a leading comma; without "quarantine" there is none. */
 	const char *members;
 	const char *npud; /* program; NULL = "npud" */
+	const char *socket; /* members of the socket; NULL = mode 0600; else other users come as far as the socket */
+	const char *log; /* members of the log; NULL = level debug */
+	bool bare; /* without $NPUD_LAUNCHER */
 };
 
 struct harness {
@@ -38,6 +42,7 @@ struct harness {
 	char socket[96];
 	char config[96];
 	const char *program;
+	const char *launcher; /* NULL: npud is started as it is */
 	pid_t emu;
 	pid_t npud;
 	bool device_gone;
@@ -82,6 +87,9 @@ void harness_settle(struct harness *harness);
 
 /* fn runs in a child process; 0 is success there. */
 pid_t client_start(struct harness *harness, int (*fn)(struct harness *harness, void *user), void *user);
+/* The same as another user, in no group but `gid`. */
+pid_t client_start_as(struct harness *harness, uid_t uid, gid_t gid, int (*fn)(struct harness *harness, void *user),
+		      void *user);
 /* Asserts success. */
 void client_wait(pid_t pid);
 
