@@ -12,12 +12,13 @@
 #include "tools/commands.h"
 #include "tools/wire.h"
 
-const char usage_pardon[] = "usage: npuctl pardon (--tenant TENANT | --session N) [--socket NPUD.sock]\n"
-			    "Ends a quarantine: what is held against a tenant with all its sessions, or against one\n"
-			    "session, is forgotten.\n"
-			    "  --tenant TENANT       RULE, or RULE:USER where each user pays alone; a user's name or number\n"
-			    "  --session N           the number of a session, as the log has it\n"
-			    "Needs the right \"admin\".\n";
+const char usage_pardon[] =
+    "usage: npuctl pardon (--tenant TENANT | --session N) [--socket NPUD.sock]\n"
+    "Ends a quarantine: what is held against a tenant with all its sessions, or against one\n"
+    "session, is forgotten.\n"
+    "  --tenant TENANT       RULE, or RULE:USER where each user pays alone; a user's name or number\n"
+    "  --session N           the number of a session, as the log has it\n"
+    "Needs the right \"admin\".\n";
 
 struct pardon_options {
 	const char *socket;
