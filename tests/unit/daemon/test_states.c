@@ -33,7 +33,9 @@ void *__wrap_calloc(size_t count, size_t bytes)
 			continue;
 		pool_taken[i] = true;
 		ASAN_UNPOISON_MEMORY_REGION(pools[i], sizeof(pools[i]));
-		return memset(pools[i], 0, sizeof(pools[i]));
+		/* The others are as session_prepare_pool() leaves them: no path comes so far. */
+		memset(pools[i], 0, SCENE_POOL * sizeof(pools[i][0]));
+		return pools[i];
 	}
 	return __real_calloc(count, bytes);
 }
