@@ -14,6 +14,9 @@
 
 #include "libclient/include/npu/npu.h"
 #include "libclient/maps.h"
+#include "libclient/ps.h"
+#include "libclient/timeline.h"
+#include "libclient/why.h"
 #include "npud.pb-c.h"
 #include "proto/limits.h"
 
@@ -58,6 +61,9 @@ struct npu_reply {
 		uint64_t queue;
 		struct npu_fence_reply fence;
 		struct npu_maps_page maps;
+		struct npu_ps_page ps;
+		struct npu_why why;
+		struct npu_timeline_page timeline;
 		Npud__CancelState cancel;
 	};
 };
@@ -149,6 +155,7 @@ struct npu_connection {
 int npu_link_check(const struct npu_connection *connection);
 
 #define NPU_QUEUES_MINOR 2u
+#define NPU_VISIBLE_MINOR 2u
 /* The same, or -ENOTSUP when the daemon is older than this minor version of the protocol. */
 int npu_link_check_minor(const struct npu_connection *connection, uint32_t minor, const char *what);
 unsigned npu_process_number(void);

@@ -92,6 +92,15 @@ static void copy_body(struct npu_connection *connection, struct npu_reply *to, c
 	case NPUD__REPLY__BODY_MAPS:
 		npu_maps_copy(&to->maps, from->maps);
 		break;
+	case NPUD__REPLY__BODY_PS:
+		npu_ps_copy(&to->ps, from->ps);
+		break;
+	case NPUD__REPLY__BODY_WHY:
+		npu_why_copy(&to->why, from->why);
+		break;
+	case NPUD__REPLY__BODY_TIMELINE:
+		npu_timeline_copy(&to->timeline, from->timeline);
+		break;
 	default:
 		break;
 	}

@@ -11,6 +11,7 @@
 #include "libclient/error.h"
 #include "libclient/maps.h"
 #include "libclient/objects.h"
+#include "libclient/rows.h"
 
 /* What a daemon can have at most, and more than anybody wants to read. */
 #define MAX_SESSIONS 65536u
@@ -98,27 +99,15 @@ static int fetch(struct npu_connection *connection, uint64_t session, uint64_t f
 
 /* ------------------------------------------------------------------ the table */
 
-/* The array with room for `wanted` members; NULL without memory, and then it is as it was. */
-static void *make_room(void *array, size_t member_bytes, size_t wanted, size_t *room)
-{
-	if (array && wanted <= *room)
-		return array;
-	void *grown = reallocarray(array, 2 * wanted + 1, member_bytes);
-
-	if (grown)
-		*room = 2 * wanted + 1;
-	return grown;
-}
-
 /* For one page more: 0 or -ENOMEM. */
 static int make_room_for(struct npu_maps *table, const struct npu_maps_page *page)
 {
 	size_t sessions = table->session_count + page->session_count, count = table->count + page->map_count;
-	void *session_array = make_room(table->sessions, sizeof(*table->sessions), sessions, &table->session_room);
+	void *session_array = npu_rows_room(table->sessions, sizeof(*table->sessions), sessions, &table->session_room);
 
 	if (session_array)
 		table->sessions = session_array;
-	void *map_array = make_room(table->maps, sizeof(*table->maps), count, &table->room);
+	void *map_array = npu_rows_room(table->maps, sizeof(*table->maps), count, &table->room);
 
 	if (map_array)
 		table->maps = map_array;

@@ -90,6 +90,10 @@ void npu_job_drop(struct npu_job *job);
 void npu_queue_drop(struct npu_queue *queue);
 void npu_fence_drop(struct npu_fence *fence);
 
+/* --- submit.c */
+/* The daemon's name for a ticket; 0 if it is over. */
+int npu_submission_find(struct npu_connection *connection, uint64_t ticket, uint64_t *out);
+
 /* --- fence.c */
 struct npu_fence *npu_fence_new(struct npu_connection *connection);
 void npu_fence_adopt(struct npu_fence *fence, const struct npu_fence_reply *reply);

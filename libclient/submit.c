@@ -199,8 +199,7 @@ static bool is_known(struct npu_connection *connection, const void *argument)
 	return !slot || slot->done || slot->answered;
 }
 
-/* The daemon's name for a ticket; 0 if it is over. */
-static int find_submission(struct npu_connection *connection, uint64_t ticket, uint64_t *out)
+int npu_submission_find(struct npu_connection *connection, uint64_t ticket, uint64_t *out)
 {
 	int rc;
 
@@ -224,7 +223,7 @@ int npu_cancel(struct npu_connection *connection, uint64_t ticket)
 	int rc = npu_link_check(connection);
 
 	if (rc == 0)
-		rc = find_submission(connection, ticket, &cancel.submission);
+		rc = npu_submission_find(connection, ticket, &cancel.submission);
 	if (rc)
 		return *npu_error() ? rc : npu_fail(rc, "cancel: npud did not name the submission in time");
 	if (cancel.submission == 0)
@@ -265,7 +264,7 @@ int npu_job_run(struct npu_job *job, struct npu_result *result)
 /* The daemon's name for what has to come before, 0 if it has ended well. */
 static int name_of(struct npu_connection *connection, uint64_t ticket, uint64_t *out)
 {
-	int rc = find_submission(connection, ticket, out);
+	int rc = npu_submission_find(connection, ticket, out);
 
 	if (rc)
 		return *npu_error()

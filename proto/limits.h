@@ -37,6 +37,12 @@
 #define NPUD_MAX_DEPENDENCIES 8u /* of a submission, fences included */
 #define NPUD_FENCE_SECRET_BYTES 16u
 #define NPUD_FENCE_TOKEN_BYTES 24u
+#define NPUD_MAX_PS_SESSIONS_PER_FRAME 8u
+#define NPUD_MAX_PS_SUBMISSIONS 8u /* that are named of a session */
+#define NPUD_MAX_CLIENT_BYTES 31u /* name of a client, in PsSession */
+#define NPUD_MAX_TENANT_BYTES 79u /* name of a tenant */
+#define NPUD_MAX_TIMELINE_PER_FRAME 16u
+#define NPUD_TIMELINE_ENTRIES 4096u
 #define NPUD_MAX_BUFFER_BYTES (3ull << 30)
 #define NPUD_BUFFER_ALIGN 4096u
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/run.sh NAME PROGRAM...: runs each program, adds up their closing lines "N passed, N failed, N skipped", shows the
 # output of those that fail, and closes with the sum. A program that dies or prints no closing line counts as a failure.
-# PROGRAM.tap says which tests of a compiled program ran: libcheck writes it.
+# Lines that begin with "= " are shown always. PROGRAM.tap says which tests of a compiled program ran: libcheck writes it.
 set -u
 name=$1
 shift
@@ -28,6 +28,7 @@ for program in "$@"; do
 		tail -n 60 "$log"
 	else
 		printf -- '%s %s: %s\n' "$name" "${program##*/}" "$line"
+		grep '^= ' "$log"
 	fi
 done
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

@@ -13,6 +13,7 @@
 #include <npu/npu.h>
 
 #include "tools/commands.h"
+#include "tools/show.h"
 
 const char usage_maps[] = "usage: npuctl maps [--session N] [--json] [--socket NPUD.sock]\n"
 			  "Prints which session has memory at which bus addresses of its NPU, and what the NPU\n"
@@ -50,21 +51,6 @@ static const char *access_name(const struct npu_map *map)
 	return map->writable ? "-w" : "--";
 }
 
-/* "64 KiB", "1.5 GiB": exact where it can be, else one digit after the point. */
-static const char *size_text(uint64_t bytes, char *text, size_t room)
-{
-	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	unsigned unit = 0;
-
-	while (unit + 1 < sizeof(units) / sizeof(units[0]) && bytes >> (10 * (unit + 1)))
-		unit++;
-	uint64_t one = 1ull << (10 * unit);
-	int digits = bytes % one ? 1 : 0;
-
-	(void)snprintf(text, room, "%.*f %s", digits, (double)bytes / (double)one, units[unit]);
-	return text;
-}
-
 /* ------------------------------------------------------------------ for people */
 
 static void session_print(const struct npu_maps_session *session)
@@ -80,8 +66,8 @@ static void session_print(const struct npu_maps_session *session)
 		printf("   nothing\n");
 	else
 		printf("   %u mapping%s of %s, %u of %s live\n", session->map_count, session->map_count == 1 ? "" : "s",
-		       size_text(session->map_bytes, size, sizeof(size)), session->live_count,
-		       size_text(session->live_bytes, live, sizeof(live)));
+		       show_size(session->map_bytes, size, sizeof(size)), session->live_count,
+		       show_size(session->live_bytes, live, sizeof(live)));
 }
 
 static void map_print(const struct npu_map *map)
@@ -89,7 +75,7 @@ static void map_print(const struct npu_map *map)
 	char size[32];
 
 	printf("   0x%09" PRIx64 "-0x%09" PRIx64 "  %10s  %-6s  %s  %s\n", map->iova, map->iova + map->bytes,
-	       size_text(map->bytes, size, sizeof(size)), kind_name(map->kind), access_name(map),
+	       show_size(map->bytes, size, sizeof(size)), kind_name(map->kind), access_name(map),
 	       state_name(map->state));
 }
 
@@ -147,20 +133,6 @@ static json_t *sessions_json(const struct npu_maps *maps)
 	return NULL;
 }
 
-static int json_print(const struct npu_maps *maps)
-{
-	json_t *root = json_pack("{so}", "sessions", sessions_json(maps));
-	int error = root ? json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
-
-	json_decref(root);
-	if (error) {
-		(void)fprintf(stderr, "npuctl maps: the table cannot be written as JSON\n");
-		return EXIT_FAILURE;
-	}
-	(void)putchar('\n');
-	return EXIT_SUCCESS;
-}
-
 /* ------------------------------------------------------------------ the command */
 
 static int maps_print(struct npu_connection *connection, const struct maps_options *options)
@@ -173,7 +145,7 @@ static int maps_print(struct npu_connection *connection, const struct maps_optio
 		return EXIT_FAILURE;
 	}
 	if (options->json)
-		code = json_print(maps);
+		code = show_json("maps", NULL, json_pack("{so}", "sessions", sessions_json(maps)));
 	else
 		table_print(maps);
 	npu_maps_free(maps);

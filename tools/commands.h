@@ -10,18 +10,24 @@ int command_doctor(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_maps(int argc, char **argv);
 int command_pardon(int argc, char **argv);
+int command_ps(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_stats(int argc, char **argv);
+int command_timeline(int argc, char **argv);
 int command_unbind(int argc, char **argv);
+int command_why(int argc, char **argv);
 
 extern const char usage_bind[];
 extern const char usage_doctor[];
 extern const char usage_info[];
 extern const char usage_maps[];
 extern const char usage_pardon[];
+extern const char usage_ps[];
 extern const char usage_run[];
 extern const char usage_stats[];
+extern const char usage_timeline[];
 extern const char usage_unbind[];
+extern const char usage_why[];
 
 /* "npuctl COMMAND: what" and a hint on standard error; returns EXIT_USAGE. */
 int usage_error(const char *command, const char *what);

@@ -20,9 +20,12 @@ static const struct {
     {"info", command_info, usage_info, "the NPUs that npud serves"},
     {"maps", command_maps, usage_maps, "which session has memory at which addresses (the right maps)"},
     {"pardon", command_pardon, usage_pardon, "end the quarantine of a user or a session (root or npud's own user)"},
+    {"ps", command_ps, usage_ps, "what each session has and does"},
     {"run", command_run, usage_run, "run a model on files or random numbers; measure it"},
     {"stats", command_stats, usage_stats, "what npud holds and has done (root or npud's own user)"},
+    {"timeline", command_timeline, usage_timeline, "when what happened to the last submissions, as a Chrome trace"},
     {"unbind", command_unbind, usage_unbind, "give a device back to the driver it had"},
+    {"why", command_why, usage_why, "what a submission waits for"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -31,7 +34,7 @@ static void usage_print(FILE *to)
 {
 	(void)fputs("usage: npuctl COMMAND [OPTION...]\n\n", to);
 	for (size_t i = 0; i < COMMANDS; i++)
-		(void)fprintf(to, "  %-6s  %s\n", commands[i].name, commands[i].summary);
+		(void)fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].summary);
 	(void)fputs(
 	    "\n`npuctl COMMAND --help` explains one. npud is looked for at --socket, else $NPU_SOCKET, else\n"
 	    "/run/npud/npud.sock. Exit codes: 0 done, 1 failed, 2 wrong usage; doctor, bind and unbind have more.\n",

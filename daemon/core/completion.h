@@ -6,6 +6,8 @@
 #ifndef NPUD_CORE_COMPLETION_H
 #define NPUD_CORE_COMPLETION_H
 
+#include <stdbool.h>
+
 #include "daemon/util/list.h"
 
 struct host;
@@ -23,6 +25,7 @@ struct completion {
 struct completion_wait {
 	struct list link; /* of the completion; alone: not waiting */
 	struct submission *submission;
+	bool by_fence; /* it waits for a fence */
 	enum completion_state state; /* of what it waited for */
 };
 

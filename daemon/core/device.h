@@ -85,6 +85,7 @@ struct device_incident {
 
 struct device_counters {
 	uint64_t tenures;
+	uint64_t used_ns; /* by submissions */
 	uint64_t unknown_completions;
 	uint64_t lost_interrupts;
 	uint64_t returns; /* opened again after it went away, or as a rung */
@@ -203,6 +204,7 @@ int device_fail_at(struct device_work *work, const char *stage, int error);
 int device_destroy_pool(struct npu_device *npu);
 /* device_feed.c */
 void device_feed(struct device *device);
+bool device_has_room(const struct device *device);
 /* device.c */
 void device_start_switch(struct device *device, struct session *target, struct list *wanted);
 /* Returns true if the worker has to unmap something first. */

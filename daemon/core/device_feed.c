@@ -90,7 +90,7 @@ static int dispatch(struct device *device, struct submission *submission)
 
 	submission->dispatched = clock_now();
 	host->options.scheduler->dispatched(host->sched, &submission->item, submission->dispatched.v);
-	submission->state = SUBMISSION_RUNNING;
+	submission_move(submission, SUBMISSION_RUNNING);
 	list_append(&device->in_flight, &submission->link);
 	device->in_flight_count++;
 	return ring_doorbell(device, submission);
@@ -198,7 +198,7 @@ static struct sched_item *pick(struct device *device)
 }
 
 /* Only an abort takes work back from the hardware: what is ahead there is little, in number and in time. */
-static bool has_room(const struct device *device)
+bool device_has_room(const struct device *device)
 {
 	const struct host_options *options = &device->host->options;
 	uint64_t ahead_ns = 0;
@@ -244,7 +244,7 @@ void device_feed(struct device *device)
 		}
 		if (device_start_releases(device))
 			return;
-		if (!has_room(device))
+		if (!device_has_room(device))
 			return;
 		struct sched_item *item = pick(device);
 		if (!item || !feed_one(device, list_entry(item, struct submission, item)))

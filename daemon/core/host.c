@@ -9,6 +9,17 @@
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
 #include "daemon/core/tenant.h"
+#include "daemon/core/timeline.h"
+
+static void host_release(struct host *host)
+{
+	tenant_forget_all(host);
+	if (host->sched)
+		host->options.scheduler->destroy(host->sched);
+	timeline_free(host->timeline);
+	handles_fini(&host->fences);
+	free(host);
+}
 
 int host_new(const struct host_options *options, uint32_t devices, struct host **out)
 {
@@ -18,17 +29,18 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	if (!host)
 		return -ENOMEM;
 	host->options = *options;
-	struct sched_params params = {.devices = devices, .ageing_ns = options->ageing_ns};
-	memcpy(params.remainder, options->remainder, sizeof(params.remainder));
-	host->sched = options->scheduler->create(&params);
-	if (!host->sched) {
-		free(host);
-		return -ENOMEM;
-	}
 	list_init(&host->tenants);
 	list_init(&host->sessions);
 	list_init(&host->woken);
 	handles_init(&host->fences, HOST_MAX_FENCES);
+	struct sched_params params = {.devices = devices, .ageing_ns = options->ageing_ns};
+	memcpy(params.remainder, options->remainder, sizeof(params.remainder));
+	host->sched = options->scheduler->create(&params);
+	host->timeline = timeline_new();
+	if (!host->sched || !host->timeline) {
+		host_release(host);
+		return -ENOMEM;
+	}
 	quota_init(&host->quota, "daemon", NULL, options->daemon_maximum);
 	*out = host;
 	return 0;
@@ -36,12 +48,8 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 
 void host_free(struct host *host)
 {
-	if (!host)
-		return;
-	tenant_forget_all(host);
-	host->options.scheduler->destroy(host->sched);
-	handles_fini(&host->fences);
-	free(host);
+	if (host)
+		host_release(host);
 }
 
 int host_add_device(struct host *host, struct device *device)

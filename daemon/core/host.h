@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "daemon/core/address_space.h"
+#include "daemon/core/submission.h"
 #include "daemon/npu/npu.h"
 #include "daemon/policy/quarantine.h"
 #include "daemon/policy/quota.h"
@@ -41,6 +42,7 @@ struct host_options {
 
 struct device;
 struct session;
+struct timeline;
 
 struct host_counters {
 	uint64_t submissions; /* live */
@@ -65,6 +67,8 @@ struct host {
 	uint32_t slot_sessions[SPACE_SLOTS];
 	struct quarantine_tenants offenders;
 	struct host_counters counters;
+	struct submission_load load[SCHED_CLASSES]; /* of all sessions */
+	struct timeline *timeline;
 };
 
 struct host_stats {

@@ -72,6 +72,17 @@ int queue_create(struct session *session, const struct queue_options *options, s
 	return 0;
 }
 
+/* What has not ended counts for the new class from now on. */
+static void change_load(const struct queue *queue, enum sched_class class)
+{
+	struct host *host = queue->session->host;
+
+	for (unsigned state = SUBMISSION_WAITING; state <= SUBMISSION_RUNNING; state++) {
+		host->load[queue->share.class].in[state] -= queue->load.in[state];
+		host->load[class].in[state] += queue->load.in[state];
+	}
+}
+
 int queue_change(struct queue *queue, const struct queue_options *options, struct fail *fail)
 {
 	struct host *host = queue->session->host;
@@ -79,6 +90,7 @@ int queue_change(struct queue *queue, const struct queue_options *options, struc
 
 	if (error < 0)
 		return error;
+	change_load(queue, options->class);
 	host->options.scheduler->queue_change(host->sched, &queue->share, options->class,
 					      options->weight ? options->weight : SCHED_DEFAULT_WEIGHT, clock_now().v);
 	return 0;
@@ -116,7 +128,7 @@ int queue_find(struct session *session, uint64_t handle, struct queue **out, str
 void queue_append(struct queue *queue, struct submission *submission)
 {
 	submission->queue = queue;
-	submission->state = SUBMISSION_WAITING;
+	submission_move(submission, SUBMISSION_WAITING);
 	queue->active++;
 	list_append(&queue->waiting, &submission->link);
 }

@@ -8,13 +8,13 @@
 
 #include <stdint.h>
 
+#include "daemon/core/submission.h"
 #include "daemon/policy/sched.h"
 #include "daemon/util/fail.h"
 #include "daemon/util/list.h"
 #include "daemon/util/types.h"
 
 struct session;
-struct submission;
 
 struct queue {
 	struct list link; /* session->queues */
@@ -23,6 +23,7 @@ struct queue {
 	struct sched_queue share;
 	struct list waiting; /* struct submission, by arrival */
 	uint32_t active; /* submissions that have not ended */
+	struct submission_load load; /* the same, by state */
 };
 
 struct queue_options {

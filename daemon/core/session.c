@@ -97,6 +97,7 @@ static int session_enter(struct session *session, struct fail *fail)
 	}
 	session->id = ++host->next_session;
 	session->device->sessions++;
+	session->device_before_ns = device->counters.used_ns;
 	share_open(session);
 	host->slot_sessions[session->space.slot]++;
 	host->session_count++;
@@ -133,6 +134,15 @@ int session_open(struct host *host, const struct session_identity *identity, con
 	}
 	*out = session;
 	return 0;
+}
+
+void session_set_client(struct session *session, const char *name)
+{
+	size_t bytes = strnlen(name, NPUD_MAX_CLIENT_BYTES);
+
+	for (size_t i = 0; i < bytes; i++)
+		session->client[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+	session->client[bytes] = '\0';
 }
 
 static void reap_run(struct work *work)
@@ -213,6 +223,7 @@ void session_close(struct session *session)
 	session->hooks = NULL;
 	quota_release(&session->quota, QUOTA_FDS, session->identity.fds);
 	list_splice(&session->free_submissions, &session->final);
+	session->unreported = 0;
 	end_submissions(session);
 	list_each (node, next, &session->fences)
 		fence_release(list_entry(node, struct fence_hold, link));
@@ -301,6 +312,7 @@ void session_pop_event(struct session *session, const struct session_event *even
 		if (!first)
 			break;
 		list_remove(first);
+		session->unreported--;
 		list_entry(first, struct submission, link)->state = SUBMISSION_FREE;
 		list_append(&session->free_submissions, first);
 		break;

@@ -64,6 +64,7 @@ struct session {
 	struct queue queue; /* of submissions that name no other */
 	struct device *device;
 	struct session_identity identity;
+	char client[NPUD_MAX_CLIENT_BYTES + 1]; /* what it calls itself: printable ASCII */
 	const struct session_hooks *hooks; /* NULL once the client is gone */
 	void *user;
 
@@ -81,6 +82,10 @@ struct session {
 	struct list free_submissions;
 	struct list final; /* ended, the client does not know yet */
 	uint32_t active; /* waiting, queued or running */
+	uint32_t unreported; /* on the final list */
+	uint64_t completed; /* submissions that have ended */
+	uint64_t device_ns; /* that they took */
+	uint64_t device_before_ns; /* device->counters.used_ns when the session began */
 
 	struct session_print *prints; /* ring, made with the first print */
 	uint32_t print_first;
@@ -100,6 +105,8 @@ int session_open(struct host *host, const struct session_identity *identity, con
 /* The client is gone, and its connection closed: nothing of the session runs on, its memory returns as soon as the
  * device cannot reach it. */
 void session_close(struct session *session);
+/* Whatever the client says. */
+void session_set_client(struct session *session, const char *name);
 /* Frees a closing session of which nothing is left. Call after anything of it ended. */
 void session_settle(struct session *session);
 
@@ -124,6 +131,9 @@ struct submit_reply {
 	uint64_t submission;
 	struct fence_made fence; /* if it was wanted */
 };
+
+/* NULL if it never was; one of a later generation has the place if that one was reported. */
+struct submission *session_submission(struct session *session, uint64_t id);
 
 int session_submit(struct session *session, const struct submit_request *request, struct submit_reply *reply,
 		   struct fail *fail);

@@ -9,6 +9,7 @@
 #include "daemon/core/job.h"
 #include "daemon/core/queue.h"
 #include "daemon/core/session.h"
+#include "daemon/core/timeline.h"
 
 uint64_t submission_id(const struct submission *submission)
 {
@@ -22,11 +23,31 @@ bool submission_is_ready(const struct submission *submission)
 	return submission->dependencies == 0 && list_first(&submission->job->runs) == &submission->turn;
 }
 
+static void count(const struct submission *submission, uint32_t by)
+{
+	struct queue *queue = submission->queue;
+	unsigned state = submission->state;
+
+	if (state < SUBMISSION_WAITING || state > SUBMISSION_RUNNING)
+		return;
+	queue->load.in[state] += by;
+	submission->session->host->load[queue->share.class].in[state] += by;
+}
+
+void submission_move(struct submission *submission, enum submission_state state)
+{
+	count(submission, (uint32_t)-1);
+	submission->state = state;
+	count(submission, 1);
+}
+
 void submission_enqueue(struct submission *submission, nsec_t now)
 {
 	struct host *host = submission->session->host;
 
-	submission->state = SUBMISSION_QUEUED;
+	submission_move(submission, SUBMISSION_QUEUED);
+	submission->ready = now;
+	submission->dispatched = (nsec_t){0};
 	/* What its job has taken by now: while it waited for a run of that, more became known. */
 	submission->item.estimate_ns = submission->job->estimate_ns;
 	host->options.scheduler->enqueue(host->sched, &submission->item, now.v);
@@ -85,23 +106,35 @@ static void keep_result(struct submission *submission)
 		return;
 	}
 	list_append(&session->final, &submission->link);
+	session->unreported++;
 	session_notify(session);
+}
+
+static void account(const struct submission *submission, nsec_t now)
+{
+	struct session *session = submission->session;
+	struct host *host = session->host;
+
+	session->active--;
+	quota_release(&session->quota, QUOTA_QUEUED, 1);
+	session->completed++;
+	session->device_ns += submission->result.device_ns;
+	session->device->counters.used_ns += submission->result.device_ns;
+	host->counters.submissions--;
+	host->counters.completed++;
+	timeline_add(host->timeline, submission, now);
 }
 
 void submission_finish(struct submission *submission, const struct submission_result *result, nsec_t now)
 {
-	struct session *session = submission->session;
 	struct queue *queue = submission->queue;
 
 	if (submission->state == SUBMISSION_FINAL || submission->state == SUBMISSION_FREE)
 		return;
 	list_remove(&submission->link);
-	submission->state = SUBMISSION_FINAL;
+	submission_move(submission, SUBMISSION_FINAL);
 	submission->result = *result;
-	session->active--;
-	quota_release(&session->quota, QUOTA_QUEUED, 1);
-	session->host->counters.submissions--;
-	session->host->counters.completed++;
+	account(submission, now);
 	leave_dependencies(submission);
 	queue->active--;
 	leave_job(submission, now);

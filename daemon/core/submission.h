@@ -72,6 +72,7 @@ struct submission {
 	uint64_t cookie;
 	uint64_t budget_ns;
 	nsec_t submitted;
+	nsec_t ready; /* the scheduler had it: for the last time, as dispatched; 0: not yet */
 	nsec_t dispatched;
 	unsigned attempts;
 	unsigned lost; /* recoveries that it did not cause, while it may have been running */
@@ -80,12 +81,20 @@ struct submission {
 	struct submission_result result;
 };
 
+/* How many are where, of those that have not ended. */
+struct submission_load {
+	uint32_t in[SUBMISSION_RUNNING + 1]; /* by state */
+};
+
 /* Runs that a recovery may put back before it gives up on a submission. */
 #define SUBMISSION_MAX_ATTEMPTS 8u
 /* Recoveries that end even what may run again: who is always there when it happens may be their cause. */
 #define SUBMISSION_MAX_LOST 2u
 
 uint64_t submission_id(const struct submission *submission);
+
+/* Every change between states that are counted, into them and out of them. */
+void submission_move(struct submission *submission, enum submission_state state);
 
 /* Nothing that it waited for is still to come, except its turn in its queue. */
 bool submission_is_ready(const struct submission *submission);

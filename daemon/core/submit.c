@@ -64,7 +64,7 @@ static int check_job(struct session *session, const struct job *job, struct fail
 	return offence_check(session, clock_now(), fail);
 }
 
-static struct submission *find_submission(struct session *session, uint64_t id)
+struct submission *session_submission(struct session *session, uint64_t id)
 {
 	uint32_t index = handle_index(id);
 
@@ -77,6 +77,7 @@ static struct submission *find_submission(struct session *session, uint64_t id)
 /* What a submission waits for: found first, linked when nothing can be refused any more. */
 struct dependencies {
 	unsigned pending_count;
+	unsigned own_count; /* of them, submissions of this session: the first ones */
 	struct completion *pending[NPUD_MAX_DEPENDENCIES];
 	bool failed; /* one had ended, and not well */
 };
@@ -93,7 +94,7 @@ static int find_dependencies(struct session *session, const struct submit_reques
 			     struct fail *fail)
 {
 	for (size_t i = 0; i < request->after_count; i++) {
-		struct submission *before = find_submission(session, request->after[i]);
+		struct submission *before = session_submission(session, request->after[i]);
 		if (!before)
 			return fail_set(fail, ENOENT, "after: 0x%" PRIx64 " is no submission of this session",
 					request->after[i]);
@@ -101,6 +102,7 @@ static int find_dependencies(struct session *session, const struct submit_reques
 		if (request->after[i] >> 32 == before->generation)
 			depend(out, &before->completion);
 	}
+	out->own_count = out->pending_count;
 	for (size_t i = 0; i < request->fence_count; i++) {
 		struct fence_hold *hold;
 		int error = fence_find(session, request->fences[i], &hold, fail);
@@ -123,6 +125,7 @@ static struct submission *take_submission(struct session *session)
 	submission->lost = 0;
 	submission->cancel_wanted = false;
 	submission->dependencies = 0;
+	submission->ready = submission->dispatched = (nsec_t){0};
 	submission->fence = NULL;
 	completion_init(&submission->completion);
 	return submission;
@@ -151,8 +154,10 @@ static void fill(struct submission *submission, struct job *job, struct queue *q
 static void await(struct submission *submission, const struct dependencies *dependencies)
 {
 	submission->dependencies = dependencies->pending_count;
-	for (unsigned i = 0; i < dependencies->pending_count; i++)
+	for (unsigned i = 0; i < dependencies->pending_count; i++) {
+		submission->waits[i].by_fence = i >= dependencies->own_count;
 		completion_await(dependencies->pending[i], &submission->waits[i]);
+	}
 	if (dependencies->failed)
 		submission_drop(submission, OUT_DEPENDENCY, "a submission that it depends on had failed", clock_now());
 }
@@ -218,7 +223,7 @@ int session_submit(struct session *session, const struct submit_request *request
 
 enum cancel_state session_cancel(struct session *session, uint64_t id)
 {
-	struct submission *submission = find_submission(session, id);
+	struct submission *submission = session_submission(session, id);
 
 	if (!submission || submission->generation != (uint32_t)(id >> 32))
 		return CANCEL_FINISHED;

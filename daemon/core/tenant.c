@@ -10,6 +10,9 @@
 
 #include "daemon/core/host.h"
 #include "daemon/util/clock.h"
+#include "proto/limits.h"
+
+_Static_assert(TENANT_NAME_BYTES + sizeof(":4294967295") - 1 <= NPUD_MAX_TENANT_BYTES, "every label fits");
 
 static struct tenant *find(const struct host *host, const struct tenant_profile *profile, uint32_t uid)
 {
@@ -23,31 +26,41 @@ static struct tenant *find(const struct host *host, const struct tenant_profile 
 
 #define PREFIX "tenant "
 
-static void set_owner(struct tenant *tenant)
-{
-	const struct tenant_profile *profile = tenant->profile;
-	bool shared = profile->per == TENANT_PER_RULE;
-	int bytes =
-	    shared ? snprintf(tenant->owner, sizeof(tenant->owner), PREFIX "%s", profile->name)
-		   : snprintf(tenant->owner, sizeof(tenant->owner), PREFIX "%s:%" PRIu32, profile->name, tenant->uid);
-
-	if (bytes < 0)
-		tenant->owner[0] = '\0';
-}
-
 static uint64_t key_of(uint32_t rule, uint32_t uid)
 {
 	return (uint64_t)rule << 32 | uid;
 }
 
-const char *tenant_name(const struct tenant *tenant)
-{
-	return tenant->owner + sizeof(PREFIX) - 1;
-}
-
 static const struct tenant_profile *profile_of(const struct tenant_rules *rules, uint32_t number)
 {
 	return number ? &rules->rule[number - 1].profile : &rules->fallback;
+}
+
+static void write_label(const struct tenant_profile *profile, uint32_t uid, char *out, size_t bytes)
+{
+	if (profile->per == TENANT_PER_RULE)
+		(void)snprintf(out, bytes, "%s", profile->name);
+	else
+		(void)snprintf(out, bytes, "%s:%" PRIu32, profile->name, uid);
+}
+
+static void set_owner(struct tenant *tenant)
+{
+	size_t bytes = sizeof(PREFIX) - 1;
+
+	memcpy(tenant->owner, PREFIX, bytes);
+	write_label(tenant->profile, tenant->uid, tenant->owner + bytes, sizeof(tenant->owner) - bytes);
+}
+
+/* Keys are made of rules, which stay as they were configured. */
+void tenant_label(const struct host *host, uint64_t key, char *out, size_t bytes)
+{
+	write_label(profile_of(&host->options.tenants, (uint32_t)(key >> 32)), (uint32_t)key, out, bytes);
+}
+
+const char *tenant_name(const struct tenant *tenant)
+{
+	return tenant->owner + sizeof(PREFIX) - 1;
 }
 
 int tenant_key(const struct host *host, const char *name, uint64_t *out)
@@ -89,8 +102,8 @@ static int tenant_new(struct host *host, const struct tenant_profile *profile, u
 		free(tenant);
 		return error;
 	}
-	set_owner(tenant);
 	tenant->key = key_of(tenants_number(&host->options.tenants, profile->name), uid);
+	set_owner(tenant);
 	quota_init(&tenant->quota, tenant->owner, &host->quota, profile->maximum);
 	list_append(&host->tenants, &tenant->link);
 	*out = tenant;

@@ -6,6 +6,8 @@
 #ifndef NPUD_CORE_TENANT_H
 #define NPUD_CORE_TENANT_H
 
+#include <stddef.h>
+
 #include "daemon/policy/quota.h"
 #include "daemon/policy/sched.h"
 #include "daemon/policy/tenants.h"
@@ -26,6 +28,8 @@ struct tenant {
 
 /* RULE, or RULE:USER (a number) where each user of a rule is a tenant. */
 const char *tenant_name(const struct tenant *tenant);
+/* The same by key, even when it is gone: at most NPUD_MAX_TENANT_BYTES. */
+void tenant_label(const struct host *host, uint64_t key, char *out, size_t bytes);
 /* The key of the tenant of this name, which need not have a session: -ENOENT if no rule makes such a tenant. */
 int tenant_key(const struct host *host, const char *name, uint64_t *out);
 

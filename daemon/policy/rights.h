@@ -16,6 +16,7 @@
 	X(REALTIME, "realtime")                                                                                        \
 	X(IMPORT, "import")                                                                                            \
 	X(MAPS, "maps")                                                                                                \
+	X(SESSIONS, "sessions")                                                                                        \
 	X(REGISTERS, "registers")                                                                                      \
 	X(RESET, "reset")                                                                                              \
 	X(DRAIN, "drain")                                                                                              \

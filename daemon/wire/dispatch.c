@@ -34,6 +34,9 @@ static const struct verb verbs[] = {
     [NPUD__REQUEST__BODY_FENCE_QUERY] = {"FenceQuery", handle_fence_query, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_FENCE_RELEASE] = {"FenceRelease", handle_fence_release, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_MAPS_QUERY] = {"MapsQuery", handle_maps_query, 0, false, 1, RIGHT_BIT(RIGHT_MAPS)},
+    [NPUD__REQUEST__BODY_PS_QUERY] = {"PsQuery", handle_ps_query, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_WHY_QUERY] = {"WhyQuery", handle_why_query, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_TIMELINE_QUERY] = {"TimelineQuery", handle_timeline_query, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_PARDON] = {"Pardon", handle_pardon, 0, false, 2, RIGHT_BIT(RIGHT_ADMIN)},
 };
 

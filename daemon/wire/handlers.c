@@ -45,6 +45,7 @@ int handle_hello(struct request *request)
 	if (error < 0)
 		return error;
 	event_del(&conn->hello);
+	session_set_client(conn->session, hello->client_name);
 	log_peer_event(conn->identity.uid, LOG_LEVEL_INFO, "session.open", LOG_U64("session", conn->session->id),
 		       LOG_U64("uid", conn->identity.uid), LOG_U64("pid", (uint64_t)conn->identity.pid),
 		       LOG_STR("client", hello->client_name), LOG_STR("tenant", conn->identity.profile->name));

@@ -5,6 +5,9 @@
 
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
+#include "daemon/core/ps.h"
+#include "daemon/core/timeline.h"
+#include "daemon/core/why.h"
 #include "daemon/util/fail.h"
 #include "daemon/wire/conn.h"
 #include "daemon/wire/frame.h"
@@ -23,6 +26,30 @@ struct stats_reply {
 	Npud__Stats stats;
 	Npud__RungStats rungs[HOST_MAX_DEVICES * RECOVERY_RUNGS];
 	Npud__RungStats *rung_list[HOST_MAX_DEVICES * RECOVERY_RUNGS];
+};
+
+/* One page of sessions. */
+struct ps_reply {
+	Npud__Ps ps;
+	struct ps_page page; /* what the sessions point to */
+	Npud__PsTotals totals[SCHED_CLASSES];
+	Npud__PsTotals *totals_list[SCHED_CLASSES];
+	Npud__PsSession sessions[NPUD_MAX_PS_SESSIONS_PER_FRAME];
+	Npud__PsSession *session_list[NPUD_MAX_PS_SESSIONS_PER_FRAME];
+};
+
+struct why_reply {
+	Npud__Why why;
+	uint32_t ahead[SCHED_CLASSES];
+	Npud__WhyLimit limits[WHY_LIMITS];
+};
+
+/* One page of what has ended. */
+struct timeline_reply {
+	Npud__Timeline timeline;
+	Npud__TimelineEntry entries[NPUD_MAX_TIMELINE_PER_FRAME];
+	Npud__TimelineEntry *list[NPUD_MAX_TIMELINE_PER_FRAME];
+	char tenants[NPUD_MAX_TIMELINE_PER_FRAME][NPUD_MAX_TENANT_BYTES + 1];
 };
 
 struct request {
@@ -49,6 +76,9 @@ struct request {
 		Npud__CancelInfo cancel_info;
 		struct stats_reply stats;
 		struct maps_reply maps;
+		struct ps_reply ps;
+		struct why_reply why;
+		struct timeline_reply timeline;
 	} body;
 };
 
@@ -70,6 +100,11 @@ void stats_add_recovery(const struct request *request, struct stats_reply *reply
 
 /* handlers_maps.c */
 int handle_maps_query(struct request *request);
+
+/* handlers_ps.c, handlers_why.c, handlers_timeline.c */
+int handle_ps_query(struct request *request);
+int handle_why_query(struct request *request);
+int handle_timeline_query(struct request *request);
 
 /* handlers_job.c */
 int handle_job_begin(struct request *request);

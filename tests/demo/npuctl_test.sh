@@ -80,6 +80,12 @@ if [[ $(id -u) == 0 ]]; then
 else
 	check "maps is for who has the right" refuses 1 'needs the right "maps"'
 fi
+npuctl ps
+check "ps shows this session and the totals" says '^all [1-9][0-9]* session'
+npuctl ps --json
+check "ps is one object for programs" says '^  "sessions": \['
+npuctl why 1:0x100000001
+check "a submission that is not there is named" refuses 1 'session 1 has no submission 0x100000001'
 
 # Relu leaves its own result alone: once through random numbers, then through what came out, by way of .npy and raw bytes.
 npuctl run "$relu" --input random:7 --output "$work/one"
@@ -146,6 +152,16 @@ npuctl stats --socket "$work/none.sock"
 check "the same for stats" refuses 1 'cannot reach npud'
 npuctl maps --socket "$work/none.sock"
 check "the same for maps" refuses 1 'cannot reach npud'
+npuctl ps 7
+check "ps takes options alone" refuses 2 'takes no arguments'
+npuctl ps -o x
+check "ps has no output" refuses 2 'has no option -o'
+for name in '' 1 1: :1 0:1 1:0 1:2:3 1:x; do
+	npuctl why "$name"
+	check "'$name' is no submission" refuses 2 'takes SESSION:SUBMISSION'
+done
+npuctl timeline -o /nowhere/trace.json
+check "a trace that cannot be written is an error" refuses 1 'cannot write /nowhere/trace.json'
 npuctl maps --session x
 check "a session is a number" refuses 2 '--session is the number'
 npuctl maps 7

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# For the document checks: counts results and closes with the line that tests/run.sh adds up.
+# For checks of documents and tables: counts results and closes with the line that tests/run.sh adds up.
 passed=0 failed=0
 
 pass() { passed=$((passed + 1)); }

@@ -190,6 +190,58 @@ static void maps_of_everything(void)
 	seed_write(&out, "wire", "maps");
 }
 
+static void ps(uint64_t from)
+{
+	Npud__PsQuery body = NPUD__PS_QUERY__INIT;
+
+	body.from_session = from;
+	frame(NPUD__REQUEST__BODY_PS_QUERY, &body, 0);
+}
+
+static void why(uint64_t session, uint64_t submission)
+{
+	Npud__WhyQuery body = NPUD__WHY_QUERY__INIT;
+
+	body.session = session;
+	body.submission = submission;
+	frame(NPUD__REQUEST__BODY_WHY_QUERY, &body, 0);
+}
+
+static void timeline(uint64_t from)
+{
+	Npud__TimelineQuery body = NPUD__TIMELINE_QUERY__INIT;
+
+	body.from = from;
+	frame(NPUD__REQUEST__BODY_TIMELINE_QUERY, &body, 0);
+}
+
+/* Before, while and after there is something; with names that are, were, never were. */
+static void everything_visible(void)
+{
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR, NPUD_PROTOCOL_MINOR);
+	ps(0);
+	why(0, FIRST);
+	timeline(0);
+	import(4096, 1);
+	job(FIRST, FIRST);
+	for (int i = 0; i < 4; i++)
+		submit(FIRST);
+	ps(0);
+	why(0, FIRST);
+	why(0, FIRST + 1);
+	why(1, FIRST + 2);
+	why(2, FIRST);
+	why(0, UINT64_MAX);
+	happens(COMPLETE);
+	why(0, FIRST);
+	timeline(0);
+	timeline(1);
+	timeline(UINT64_MAX);
+	ps(UINT64_MAX);
+	seed_write(&out, "wire", "visible");
+}
+
 static void maps_of_an_old_client(void)
 {
 	begin();
@@ -202,6 +254,7 @@ void seeds_wire(void)
 {
 	maps_of_everything();
 	maps_of_an_old_client();
+	everything_visible();
 	conversation((const enum happening[]){COMPLETE, COMPLETE}, 2, "job-done");
 	conversation((const enum happening[]){REPORT, COMPLETE}, 2, "job-exception");
 	conversation((const enum happening[]){TIME, TIME, TIME}, 3, "job-timeout");

@@ -3,20 +3,8 @@
 # For the tables of this folder: rows, and which tests ran. A test program's record, written by tests/run.sh, lies beside
 # it; one that is older than its program is of another program.
 build=${NPUD_BUILD:?names the build folder}
-passed=0 failed=0
-
-pass() { passed=$((passed + 1)); }
-fail()
-{
-	failed=$((failed + 1))
-	printf 'FAILED: %s\n' "$*"
-}
-
-finish()
-{
-	printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
-	((failed == 0))
-}
+# counting and the closing line
+. tests/docs/lib.sh
 
 rows() { grep -v '^#' "$1"; } # TABLE
 

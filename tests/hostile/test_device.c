@@ -68,8 +68,8 @@ START_TEST(attack_starve_others_by_priority)
 	for (unsigned i = 0; i < NORMAL_CLIENTS; i++)
 		client_wait(normal[i]);
 	uint64_t steps = harness_stats(harness).completed - before;
-	printf("%u jobs of %u clients beside a greedy one: %lu completions\n", NORMAL_CLIENTS * ROUNDS, NORMAL_CLIENTS,
-	       (unsigned long)steps);
+	printf("= %u jobs of %u clients beside a greedy one: %lu completions\n", NORMAL_CLIENTS * ROUNDS,
+	       NORMAL_CLIENTS, (unsigned long)steps);
 	/* a round waits for what was there before it; twice, since it does not start at a boundary */
 	ck_assert_uint_le(steps, 2ul * ROUNDS * NPUD_MAX_INFLIGHT_EVENTS + NORMAL_CLIENTS * ROUNDS);
 	attack_kill(&greedy);

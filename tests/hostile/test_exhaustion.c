@@ -121,9 +121,10 @@ START_TEST(attack_connection_and_handshake_exhaustion)
 	uint64_t held = harness_stats(harness).open_fds - before;
 	/* a socket and a pidfd for each that was let in; the innocent ones are gone or going */
 	ck_assert_uint_le(held, 2 * PER_USER + 16);
-	printf("%u connections of one user, %lu descriptors held by npud; another one's whole life took %.1f ms during "
-	       "it, %.1f ms after it\n",
-	       FLOOD, (unsigned long)held, during * 1e3, after * 1e3);
+	printf(
+	    "= %u connections of one user, %lu descriptors held by npud; another one's whole life took %.1f ms during "
+	    "it, %.1f ms after it\n",
+	    FLOOD, (unsigned long)held, during * 1e3, after * 1e3);
 	attack_end(&attack);
 }
 END_TEST
@@ -337,6 +338,38 @@ static void flood_submit(int fd)
 	expect_limit(fd, &request, -1, "event_credits");
 }
 
+static void flood_queues(int fd)
+{
+	Npud__QueueCreate create = NPUD__QUEUE_CREATE__INIT;
+	Npud__Request request = request_of(NPUD__REQUEST__BODY_QUEUE_CREATE);
+
+	request.queue_create = &create;
+	expect_limit(fd, &request, -1, "queues");
+}
+
+/* One fence, held again and again. */
+static void flood_fences(int fd)
+{
+	Npud__JobSubmit submit_message = NPUD__JOB_SUBMIT__INIT;
+	Npud__FenceImport import = NPUD__FENCE_IMPORT__INIT;
+	Npud__Request request = request_of(NPUD__REQUEST__BODY_JOB_SUBMIT);
+	uint8_t token[NPUD_FENCE_TOKEN_BYTES];
+
+	submit_message.job = raw_job_of(fd, raw_import_handle(fd, 0x4000, false));
+	submit_message.want_fence = true;
+	request.job_submit = &submit_message;
+	Npud__ServerFrame *frame = raw_call(fd, &request, -1);
+	ck_assert_ptr_null(frame->reply->error);
+	ck_assert_uint_eq(frame->reply->submit_info->fence->token.len, sizeof(token));
+	memcpy(token, frame->reply->submit_info->fence->token.data, sizeof(token));
+	raw_free(frame);
+	import.token.data = token;
+	import.token.len = sizeof(token);
+	request = request_of(NPUD__REQUEST__BODY_FENCE_IMPORT);
+	request.fence_import = &import;
+	expect_limit(fd, &request, -1, "fences");
+}
+
 /* What creates nothing may be asked for ever. */
 static void expect_nothing_created(int fd, Npud__Request__BodyCase body)
 {
@@ -347,6 +380,14 @@ static void expect_nothing_created(int fd, Npud__Request__BodyCase body)
 	Npud__JobCancel cancel = NPUD__JOB_CANCEL__INIT;
 	Npud__StatsQuery stats = NPUD__STATS_QUERY__INIT;
 	Npud__MapsQuery maps = NPUD__MAPS_QUERY__INIT;
+	Npud__QueueChange change = NPUD__QUEUE_CHANGE__INIT;
+	Npud__QueueDestroy queue = NPUD__QUEUE_DESTROY__INIT;
+	Npud__FenceQuery fence = NPUD__FENCE_QUERY__INIT;
+	Npud__FenceRelease let_go = NPUD__FENCE_RELEASE__INIT;
+	Npud__Pardon pardon = NPUD__PARDON__INIT;
+	Npud__PsQuery ps = NPUD__PS_QUERY__INIT;
+	Npud__WhyQuery why = NPUD__WHY_QUERY__INIT;
+	Npud__TimelineQuery timeline = NPUD__TIMELINE_QUERY__INIT;
 	Npud__Request request = request_of(body);
 	Npud__Stats before = harness_stats(harness);
 
@@ -368,6 +409,30 @@ static void expect_nothing_created(int fd, Npud__Request__BodyCase body)
 		break;
 	case NPUD__REQUEST__BODY_STATS_QUERY:
 		request.stats_query = &stats;
+		break;
+	case NPUD__REQUEST__BODY_QUEUE_CHANGE:
+		request.queue_change = &change;
+		break;
+	case NPUD__REQUEST__BODY_QUEUE_DESTROY:
+		request.queue_destroy = &queue;
+		break;
+	case NPUD__REQUEST__BODY_FENCE_QUERY:
+		request.fence_query = &fence;
+		break;
+	case NPUD__REQUEST__BODY_FENCE_RELEASE:
+		request.fence_release = &let_go;
+		break;
+	case NPUD__REQUEST__BODY_PARDON:
+		request.pardon = &pardon;
+		break;
+	case NPUD__REQUEST__BODY_PS_QUERY:
+		request.ps_query = &ps;
+		break;
+	case NPUD__REQUEST__BODY_WHY_QUERY:
+		request.why_query = &why;
+		break;
+	case NPUD__REQUEST__BODY_TIMELINE_QUERY:
+		request.timeline_query = &timeline;
 		break;
 	default:
 		request.maps_query = &maps;
@@ -408,6 +473,12 @@ static void flood_with(int fd, Npud__Request__BodyCase body)
 	case NPUD__REQUEST__BODY_JOB_SUBMIT:
 		flood_submit(fd);
 		return;
+	case NPUD__REQUEST__BODY_QUEUE_CREATE:
+		flood_queues(fd);
+		return;
+	case NPUD__REQUEST__BODY_FENCE_IMPORT:
+		flood_fences(fd);
+		return;
 	case NPUD__REQUEST__BODY_PING:
 	case NPUD__REQUEST__BODY_DEVICE_QUERY:
 	case NPUD__REQUEST__BODY_BUFFER_RELEASE:
@@ -415,6 +486,14 @@ static void flood_with(int fd, Npud__Request__BodyCase body)
 	case NPUD__REQUEST__BODY_JOB_CANCEL:
 	case NPUD__REQUEST__BODY_STATS_QUERY:
 	case NPUD__REQUEST__BODY_MAPS_QUERY:
+	case NPUD__REQUEST__BODY_QUEUE_CHANGE:
+	case NPUD__REQUEST__BODY_QUEUE_DESTROY:
+	case NPUD__REQUEST__BODY_FENCE_QUERY:
+	case NPUD__REQUEST__BODY_FENCE_RELEASE:
+	case NPUD__REQUEST__BODY_PARDON:
+	case NPUD__REQUEST__BODY_PS_QUERY:
+	case NPUD__REQUEST__BODY_WHY_QUERY:
+	case NPUD__REQUEST__BODY_TIMELINE_QUERY:
 		expect_nothing_created(fd, body);
 		return;
 	case NPUD__REQUEST__BODY__NOT_SET:

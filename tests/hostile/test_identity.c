@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "proto/limits.h"
 #include "tests/hostile/scene.h"
 #include "tests/integration/raw.h"
 
@@ -33,26 +32,6 @@ static Npud__ErrorCode ask_maps(int fd)
 	request.body_case = NPUD__REQUEST__BODY_MAPS_QUERY;
 	request.maps_query = &query;
 	return raw_code(fd, &request, -1);
-}
-
-/* A Hello in the name of root, with fields that some later version might believe in: pid 1 and uid 0, if anybody asked.
- */
-static int hello_as_root(void)
-{
-	Npud__Hello hello = NPUD__HELLO__INIT;
-	Npud__Request request = NPUD__REQUEST__INIT;
-	int fd = raw_connect(harness);
-
-	hello.major = NPUD_PROTOCOL_MAJOR;
-	hello.minor = NPUD_PROTOCOL_MINOR;
-	hello.features = UINT64_MAX;
-	hello.client_name = (char *)(uintptr_t) "root uid=0 pid=1";
-	request.body_case = NPUD__REQUEST__BODY_HELLO;
-	request.hello = &hello;
-	Npud__ServerFrame *frame = raw_call(fd, &request, -1);
-	ck_assert_ptr_null(frame->reply->error);
-	raw_free(frame);
-	return fd;
 }
 
 /* Credentials in a control message: the kernel lets nobody lie there, and the daemon does not read them. */
@@ -82,9 +61,9 @@ static void send_credentials(int fd, struct ucred credentials, bool kernel_allow
 static int forge(struct harness *where, void *user)
 {
 	const pid_t *victim = user;
-	int fd = hello_as_root();
+	int fd = raw_connect(where);
 
-	(void)where;
+	raw_hello(fd, "root uid=0 pid=1"); /* the only text of a client's own */
 	send_credentials(fd, (struct ucred){*victim, 0, 0}, false);
 	send_credentials(fd, (struct ucred){getpid(), MALLORY, MALLORY}, true);
 	Npud__ServerFrame *frame = raw_receive(fd); /* an ordinary ping */

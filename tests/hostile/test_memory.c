@@ -421,7 +421,7 @@ START_TEST(attack_fd_leak_or_double_close_on_error_paths)
 		failed = atomic_load(&control->failed);
 		scene_innocent_works();
 	}
-	printf("%u calls failed, one at a time; the last was %s\n", failed, control->last);
+	printf("= %u calls failed, one at a time; the last was %s\n", failed, control->last);
 	ck_assert_uint_ge(failed, 20);
 	scene_stop();
 	munmap(control, 4096);

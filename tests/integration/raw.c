@@ -89,22 +89,33 @@ Npud__ServerFrame *raw_call(int fd, Npud__Request *request, int passed_fd)
 	}
 }
 
-int raw_open(const struct harness *harness)
+void raw_hello(int fd, const char *name)
 {
 	Npud__Hello hello = NPUD__HELLO__INIT;
 	Npud__Request request = NPUD__REQUEST__INIT;
-	int fd = raw_connect(harness);
 
 	hello.major = NPUD_PROTOCOL_MAJOR;
 	hello.minor = NPUD_PROTOCOL_MINOR;
-	hello.client_name = (char *)(uintptr_t) "test";
+	hello.client_name = (char *)(uintptr_t)name;
 	request.body_case = NPUD__REQUEST__BODY_HELLO;
 	request.hello = &hello;
 	Npud__ServerFrame *frame = raw_call(fd, &request, -1);
 	ck_assert_ptr_null(frame->reply->error);
 	ck_assert_int_eq(frame->reply->body_case, NPUD__REPLY__BODY_HELLO);
 	raw_free(frame);
+}
+
+int raw_open_as(const struct harness *harness, const char *name)
+{
+	int fd = raw_connect(harness);
+
+	raw_hello(fd, name);
 	return fd;
+}
+
+int raw_open(const struct harness *harness)
+{
+	return raw_open_as(harness, "test");
 }
 
 /* ------------------------------------------------------------------ what is expected of an answer */

@@ -20,8 +20,12 @@ int raw_send(int fd, const Npud__Request *request, int passed_fd);
 Npud__ServerFrame *raw_receive(int fd);
 /* Send and receive, asserting a reply to this serial; events in between are dropped. */
 Npud__ServerFrame *raw_call(int fd, Npud__Request *request, int passed_fd);
+/* The greeting, asserting success. */
+void raw_hello(int fd, const char *name);
 /* Connected and greeted. */
 int raw_open(const struct harness *harness);
+/* The same under another name than "test". */
+int raw_open_as(const struct harness *harness, const char *client);
 void raw_free(Npud__ServerFrame *frame);
 
 /* The daemon answers ERROR_PROTOCOL, or nothing, and hangs up. */

@@ -354,7 +354,7 @@ struct course {
 };
 
 /* A connection is whose it was when it was made. */
-static int raw_open_as(const struct harness *harness, uid_t uid)
+static int raw_open_user(const struct harness *harness, uid_t uid)
 {
 	ck_assert_int_eq(seteuid(uid), 0);
 	int fd = raw_open(harness);
@@ -372,7 +372,7 @@ static struct course course_start(const struct prize *prize)
 		       FIRST_USER, SECOND_USER, prize->limit, (unsigned long)prize->maximum);
 	course.harness = start(members);
 	course.keeper = harness_connect(course.harness);
-	course.squatter = raw_open_as(course.harness, FIRST_USER);
+	course.squatter = raw_open_user(course.harness, FIRST_USER);
 	course.ticket = submit_running(course.keeper, job_of(course.keeper, program_spin()), 0);
 	return course;
 }

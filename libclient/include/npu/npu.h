@@ -33,12 +33,15 @@ struct npu_job;
 struct npu_maps;
 struct npu_queue;
 struct npu_fence;
+struct npu_ps;
+struct npu_timeline;
 
 #define NPU_MAX_RANK 8
 #define NPU_NAME_BYTES 128
 #define NPU_WAIT_FOREVER (-1)
 #define NPU_MAX_DEPENDENCIES 8 /* of a submission, fences included */
 #define NPU_FENCE_TOKEN_BYTES 24
+#define NPU_PS_SUBMISSIONS 8 /* that are named of a session */
 
 enum npu_generation { NPU_V1 = 1, NPU_V2 = 2, NPU_V3 = 3, NPU_V3_2 = 4 };
 enum npu_device_status { NPU_DEVICE_READY = 1, NPU_DEVICE_RECOVERING = 2, NPU_DEVICE_OFFLINE = 3 };
@@ -158,6 +161,105 @@ struct npu_maps_session {
 	uint32_t live_count; /* those that are NPU_MAP_LIVE */
 	uint64_t map_bytes;
 	uint64_t live_bytes;
+};
+
+enum npu_session_state {
+	NPU_SESSION_OPEN = 1,
+	NPU_SESSION_CLOSING = 2, /* its client is gone, what it had not yet */
+};
+
+/* Submissions that have not ended. */
+struct npu_load {
+	uint32_t waiting; /* for others before them, or for what they depend on */
+	uint32_t queued; /* may run */
+	uint32_t running; /* on the device */
+};
+
+struct npu_ps_session {
+	uint64_t session; /* its number, as in the daemon's log */
+	char tenant[NPU_NAME_BYTES];
+	char client[NPU_NAME_BYTES]; /* what it calls itself */
+	char device_name[NPU_NAME_BYTES]; /* as the daemon's configuration calls it */
+	enum npu_session_state state;
+	uint32_t device; /* less than npu_device_count() */
+	uint32_t pid; /* of the process that connected, as the daemon sees it; 0 if it does not */
+	uint32_t uid;
+	bool attached; /* it holds the device */
+	uint32_t queues; /* with its own */
+	uint64_t buffers;
+	uint64_t buffer_bytes;
+	uint64_t jobs;
+	struct npu_load load;
+	uint32_t unreported; /* submissions that have ended, and the client has not been told */
+	uint64_t completed; /* submissions that have ended, however */
+	uint64_t device_ns; /* device time used so far */
+	uint32_t share_permille; /* of the time that the device worked since the session began */
+	uint32_t submission_count;
+	uint64_t submissions[NPU_PS_SUBMISSIONS]; /* the oldest that have not ended: for npu_why_session() */
+};
+
+enum npu_why_state { NPU_WHY_WAITING = 1, NPU_WHY_QUEUED = 2, NPU_WHY_RUNNING = 3, NPU_WHY_ENDED = 4 };
+
+/* What keeps a queued submission from the device. */
+enum npu_limit {
+	NPU_LIMIT_ORDER = 1, /* others come first */
+	NPU_LIMIT_IN_FLIGHT = 2, /* enough is in the hardware */
+	NPU_LIMIT_TENURE = 3, /* another session holds the device and has work there */
+	NPU_LIMIT_QUANTUM = 4, /* another session holds the device and may go on for a while */
+	NPU_LIMIT_TENANT_TIME = 5, /* its tenant has used up its time */
+	NPU_LIMIT_DEVICE_CHANGING = 6, /* the device changes hands or maps memory */
+	NPU_LIMIT_DEVICE_RECOVERING = 7,
+	NPU_LIMIT_DEVICE_OFFLINE = 8,
+};
+
+/* Counts are of the moment of the question; times are nanoseconds. */
+struct npu_why {
+	uint64_t session;
+	uint64_t submission;
+	uint64_t job; /* names of the session's objects; 0 of an ended one that was reported */
+	uint64_t queue; /* 0: the session's own */
+	enum npu_class class_of; /* 0 of an ended one */
+	uint32_t device;
+	enum npu_why_state state;
+	uint64_t age_ns; /* since it was submitted */
+	/* NPU_WHY_WAITING: for so many of each */
+	uint32_t queue_ahead; /* submissions before it in its queue that wait, too */
+	uint32_t job_ahead; /* earlier runs of its job */
+	uint32_t dependencies; /* submissions that it was told to come after */
+	uint32_t fences;
+	/* NPU_WHY_QUEUED */
+	uint32_t position; /* submissions that would run before it if nothing else came */
+	uint32_t ahead[NPU_CLASS_IDLE + 1]; /* of them, by class */
+	uint32_t ahead_own; /* of them, of its own tenant */
+	uint32_t ahead_others; /* of them, of all other tenants together */
+	uint32_t in_flight; /* on the device already */
+	uint64_t wait_ns; /* estimate of how long all that takes */
+	uint64_t throttled_ns; /* its tenant's time is used up for so long */
+	uint32_t limits; /* bit 1 << enum npu_limit: all that apply */
+	/* NPU_WHY_RUNNING */
+	uint32_t device_ahead; /* on the device, before it */
+	uint64_t running_ns; /* since it is its turn there; 0 while others are before it */
+	uint64_t budget_left_ns;
+	/* NPU_WHY_ENDED */
+	enum npu_outcome outcome; /* 0 once the client was told */
+};
+
+/* A submission that has ended. Instants are nanoseconds of the host's CLOCK_MONOTONIC; 0: it did not come to that. */
+struct npu_timeline_entry {
+	uint64_t number; /* 1, 2... in the order of the ends */
+	uint64_t session;
+	uint64_t submission;
+	uint64_t job;
+	uint64_t queue; /* 0: the session's own */
+	char tenant[NPU_NAME_BYTES];
+	uint32_t device;
+	enum npu_class class_of;
+	enum npu_outcome outcome;
+	uint64_t submitted_ns;
+	uint64_t ready_ns; /* it waited for nothing but its turn */
+	uint64_t scheduled_ns; /* its doorbell rang */
+	uint64_t started_ns; /* the device came to it: doorbell or the completion before, whichever is later */
+	uint64_t finished_ns;
 };
 
 /* Called from inside npu_dispatch(), npu_wait() or npu_disconnect(), with no lock held; any function may be called. */
@@ -387,6 +489,66 @@ int npu_fence_state(struct npu_fence *fence);
 
 /** npu_fence_free - submissions that wait for it go on waiting. NULL is legal. */
 void npu_fence_free(struct npu_fence *fence);
+
+/* --- who waits for what, since protocol 1.2: of one's own tenant, and of all with the daemon's right "sessions" */
+
+/**
+ * npu_ps_read - what every session has and does, read once
+ * @out: receives the table, which does not change any more and outlives the connection
+ *
+ * Sessions may come and go while the table is read: what was there all the time is in it, once. Errors: -ENOTSUP (the
+ * daemon is older than protocol 1.2), -EPROTO, -EPIPE, -ENOMEM.
+ */
+int npu_ps_read(struct npu_connection *connection, struct npu_ps **out);
+
+/** npu_ps_free - NULL is legal */
+void npu_ps_free(struct npu_ps *ps);
+
+/** npu_ps_count - sessions in the table: those that this user may see */
+size_t npu_ps_count(const struct npu_ps *ps);
+
+/** npu_ps_session - by number ascending; -ENOENT for an index that is not less than the count */
+int npu_ps_session(const struct npu_ps *ps, size_t index, struct npu_ps_session *session);
+
+/** npu_ps_total - sessions of all tenants, and their submissions of one class; -EINVAL if there is no such class */
+int npu_ps_total(const struct npu_ps *ps, enum npu_class class_of, uint32_t *sessions, struct npu_load *load);
+
+/**
+ * npu_why - why a submission of this connection is where it is
+ * @ticket: as npu_job_submit() gave it
+ *
+ * Errors: -ENOENT (the ticket is unknown or has been released), -ENOTSUP, -EPROTO, -EPIPE.
+ */
+int npu_why(struct npu_connection *connection, uint64_t ticket, struct npu_why *why);
+
+/**
+ * npu_why_session - the same of a session's submission
+ * @submission: its name, as npu_ps_session() and npu_why() tell it
+ *
+ * Errors: -ENOENT (there is none, or none that this user may see), -ENOTSUP, -EPROTO, -EPIPE.
+ */
+int npu_why_session(struct npu_connection *connection, uint64_t session, uint64_t submission, struct npu_why *why);
+
+/**
+ * npu_timeline_read - when what happened to the last submissions that have ended
+ * @from: number of the first that is wanted: npu_timeline_next() of an earlier reading, or 0 for the oldest
+ * @out: receives the entries that the daemon still has and this user may see; it outlives the connection
+ *
+ * Errors: -ENOTSUP, -EPROTO, -EPIPE, -ENOMEM.
+ */
+int npu_timeline_read(struct npu_connection *connection, uint64_t from, struct npu_timeline **out);
+
+/** npu_timeline_free - NULL is legal */
+void npu_timeline_free(struct npu_timeline *timeline);
+
+/** npu_timeline_count - entries */
+size_t npu_timeline_count(const struct npu_timeline *timeline);
+
+/** npu_timeline_entry - by number ascending; -ENOENT for an index that is not less than the count */
+int npu_timeline_entry(const struct npu_timeline *timeline, size_t index, struct npu_timeline_entry *entry);
+
+/** npu_timeline_next - where to go on reading later */
+uint64_t npu_timeline_next(const struct npu_timeline *timeline);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -15,6 +15,7 @@
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
 #include "daemon/core/session.h"
+#include "daemon/core/tenant.h"
 #include "daemon/log.h"
 #include "daemon/util/clock.h"
 #include "tests/unit/daemon/fake_device.h"
@@ -182,7 +183,12 @@ static inline void world_close(struct world *world)
 		session_close(list_entry(node, struct session, link));
 	world_work(world);
 	ck_assert_uint_eq(world->host->session_count, 0);
-	ck_assert(list_empty(&world->host->tenants));
+	/* Who owes device time is remembered, and has nothing else. */
+	list_each (node, next, &world->host->tenants) {
+		const struct tenant *tenant = list_entry(node, const struct tenant, link);
+		ck_assert_uint_eq(tenant->sessions, 0);
+		ck_assert(quota_is_clear(&tenant->quota));
+	}
 	ck_assert(quota_is_clear(&world->host->quota));
 	ck_assert_uint_eq(world->host->counters.submissions, 0);
 	ck_assert_uint_eq(world->device->in_flight_count, 0);

@@ -68,6 +68,7 @@ struct fake {
 	Npud__Request *begin, *groups[8];
 	Npud__CancelState cancel;
 	void (*maps)(struct fake *fake, Npud__Reply *reply, const Npud__MapsQuery *query); /* answers */
+	void (*visible)(struct fake *fake, Npud__Reply *reply, const Npud__Request *request); /* the same: 21..23 */
 };
 
 static inline void fake_send(struct fake *fake, Npud__ServerFrame *frame)
@@ -295,6 +296,13 @@ static inline bool fake_answer(struct fake *fake, const Npud__Request *request, 
 		if (!fake->maps)
 			return false;
 		fake->maps(fake, &reply, request->maps_query);
+		return true;
+	case NPUD__REQUEST__BODY_PS_QUERY:
+	case NPUD__REQUEST__BODY_WHY_QUERY:
+	case NPUD__REQUEST__BODY_TIMELINE_QUERY:
+		if (!fake->visible)
+			return false;
+		fake->visible(fake, &reply, request);
 		return true;
 	case NPUD__REQUEST__BODY_JOB_GROUPS:
 		fake_groups(fake, request, frame_bytes);

@@ -5,7 +5,7 @@
 
 #include "tests/unit/suite.h"
 
-#define MAX_NAMES 64
+#define MAX_NAMES 128
 
 struct names {
 	char name[MAX_NAMES][64];
@@ -48,6 +48,7 @@ static void collect(const char *path, char end, struct names *out)
 		ck_assert_int_lt(out->count, MAX_NAMES);
 		ck_assert_uint_lt(length, 64);
 		memcpy(out->name[out->count], at, length);
+		out->name[out->count][length] = '\0';
 		if (!known(out, out->name[out->count]))
 			out->count++;
 	}
