@@ -145,6 +145,7 @@ $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
 comma := ,
 $(B)/tests/unit/daemon/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc malloc realloc \
 	reallocarray memfd_create mmap)
+$(B)/tests/unit/daemon/test_states: private LDFLAGS += -Wl$(comma)--wrap=calloc$(comma)--wrap=free
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)

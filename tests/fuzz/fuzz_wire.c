@@ -223,7 +223,8 @@ static void rig_open(struct rig *rig)
 	struct host_options options = {.scheduler = sched_by_name("fair"),
 				       .max_in_flight = 2,
 				       .default_budget_ns = NSEC_PER_SEC,
-				       .max_budget_ns = 10 * NSEC_PER_SEC};
+				       .max_budget_ns = 10 * NSEC_PER_SEC,
+				       .quarantine = {.session_threshold = 3, .half_life_ns = 60 * NSEC_PER_SEC}};
 	char why[256];
 	int pair[2];
 

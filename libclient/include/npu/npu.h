@@ -166,6 +166,7 @@ struct npu_maps_session {
 enum npu_session_state {
 	NPU_SESSION_OPEN = 1,
 	NPU_SESSION_CLOSING = 2, /* its client is gone, what it had not yet */
+	NPU_SESSION_QUARANTINED = 3, /* it or its tenant hung or faulted too often: no submission is taken */
 };
 
 /* Submissions that have not ended. */
