@@ -269,6 +269,8 @@ uint32_t device_tecs_enabled(const struct device *device);
 
 /* command.c: the command register */
 void command_issue(struct device *device, uint32_t handle);
+/* Something of the pool runs, or begins to as soon as the command scheduler looks. */
+bool command_pool_executing(const struct device *device, const struct pool *pool);
 
 /* irq.c */
 void irq_raise(struct device *device, struct pool *pool, const struct irq_event *event);
