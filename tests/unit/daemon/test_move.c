@@ -116,6 +116,57 @@ START_TEST(the_old_device_lets_go_of_everything_before_the_session_arrives)
 }
 END_TEST
 
+/* The devices count their tenures each for itself, and the numbers may be equal. */
+START_TEST(every_job_is_mapped_anew_on_the_new_device)
+{
+	struct scene scene;
+	scene_open(&scene, _i);
+	struct world *world = &scene.world;
+	struct job *more = make_job(scene.third);
+
+	run(world, scene.third, more);
+	complete(world, more);
+	run(world, scene.third, scene.of_third);
+	complete(world, scene.of_third);
+	ck_assert_uint_eq(more->epoch, 2);
+	run(world, scene.first, scene.of_first);
+	submit(scene.third, scene.of_third);
+	settle(world);
+	ck_assert_uint_eq(world->other->epoch, 2);
+	complete_other(world, scene.of_third);
+	ck_assert_uint_eq(world->other_fake->vfio.mappings, 2);
+	run(world, scene.third, more);
+	ck_assert_uint_eq(world->other_fake->vfio.mappings, 3);
+	ck_assert_uint_eq(world->other->in_flight_count, 1);
+	world_close(world);
+}
+END_TEST
+
+/* The worker has it already, and counted it. */
+START_TEST(what_is_being_released_goes_before_the_session_does)
+{
+	struct scene scene;
+	scene_open(&scene, _i);
+	struct world *world = &scene.world;
+	struct buffer *spare = make_buffer(scene.third, 8192, false);
+	struct job *more = make_job_of(scene.third, spare, 1, false);
+
+	run(world, scene.third, more);
+	complete(world, more);
+	run(world, scene.first, scene.of_first);
+	ck_assert_int_eq(job_destroy(more, NULL), 0);
+	ck_assert_int_eq(buffer_release_handle(scene.third, spare->handle, NULL), 0);
+	ck_assert_uint_eq(scene.third->releases, 1);
+	submit(scene.third, scene.of_third);
+	ck_assert(!scene.third->leaving);
+	settle(world);
+	expect_moved(&scene, scene.third, world->other);
+	ck_assert_uint_eq(world->device->mapping_count, 2);
+	ck_assert_uint_eq(world->other->in_flight_count, 1);
+	world_close(world);
+}
+END_TEST
+
 /* In the middle of a change of tenure its memory is within the old device's reach. */
 START_TEST(a_device_that_changes_hands_is_left_when_that_is_over)
 {
@@ -375,6 +426,8 @@ int main(void)
 
 	tcase_add_loop_test(all, an_idle_session_moves_to_the_device_that_is_free, 0, 2);
 	tcase_add_loop_test(all, the_old_device_lets_go_of_everything_before_the_session_arrives, 0, 2);
+	tcase_add_loop_test(all, every_job_is_mapped_anew_on_the_new_device, 0, 2);
+	tcase_add_loop_test(all, what_is_being_released_goes_before_the_session_does, 0, 2);
 	tcase_add_loop_test(all, a_device_that_changes_hands_is_left_when_that_is_over, 0, 2);
 	tcase_add_loop_test(all, a_session_gives_up_the_device_that_it_holds, 0, 2);
 	tcase_add_loop_test(all, a_session_goes_on_where_its_device_has_a_like, 0, 2);
