@@ -228,6 +228,39 @@ START_TEST(an_older_client_does_not_know_pardon)
 }
 END_TEST
 
+/* Who was promised one device for ever keeps it; nobody has to know an event that is newer than he is. */
+START_TEST(only_a_client_that_knows_of_moves_is_moved_and_told)
+{
+	struct bench bench;
+	bool knows = _i == 1;
+
+	bench_open(&bench);
+	world_has_other(&bench.world);
+	int fd = client_of_minor(&bench, 0, knows ? 2 : 1);
+	const struct session *session = last_session(&bench);
+	ck_assert_ptr_eq(session->device, bench.world.device);
+	bench.world.fake->gone = true;
+	device_irq(bench.world.device);
+	turn(&bench);
+	ck_assert_ptr_eq(session->device, knows ? bench.world.other : bench.world.device);
+	Npud__ServerFrame *frame = receive(fd);
+	ck_assert_ptr_nonnull(frame);
+	if (knows) {
+		ck_assert_int_eq(frame->event->body_case, NPUD__EVENT__BODY_SESSION_MOVED);
+		ck_assert_uint_eq(frame->event->session_moved->device, 1);
+		drop(frame);
+		frame = receive(fd);
+		ck_assert_ptr_nonnull(frame);
+	}
+	ck_assert_int_eq(frame->event->body_case, NPUD__EVENT__BODY_DEVICE_STATE);
+	ck_assert_uint_eq(frame->event->device_state->index, 0);
+	drop(frame);
+	ck_assert_ptr_null(receive(fd));
+	close(fd);
+	bench_close(&bench);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("wire recovery");
@@ -238,6 +271,7 @@ int main(void)
 	tcase_add_loop_test(tcase, a_quarantine_is_told_in_the_words_that_the_client_knows, 0, 2);
 	tcase_add_loop_test(tcase, an_operator_sees_a_quarantine_and_ends_it, 0, 2);
 	tcase_add_test(tcase, an_older_client_does_not_know_pardon);
+	tcase_add_loop_test(tcase, only_a_client_that_knows_of_moves_is_moved_and_told, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }
