@@ -124,7 +124,7 @@ static int run_flow(struct harness *harness, void *user)
 {
 	const struct flow *flow = user;
 	struct npu_job *jobs[MAX_DEPTH] = {0};
-	uint64_t tickets[MAX_DEPTH];
+	uint64_t tickets[MAX_DEPTH] = {0};
 	struct npu_connection *connection = prepare(harness, flow, jobs);
 
 	for (unsigned i = 0; i < flow->depth; i++)
