@@ -130,7 +130,7 @@ static int run_flow(struct harness *harness, void *user)
 	for (unsigned i = 0; i < flow->depth; i++)
 		if (npu_job_submit(jobs[i], NULL, &tickets[i]))
 			return 5;
-	for (unsigned i = 0;; i = (i + 1) % flow->depth) {
+	for (unsigned i = 0;; i = i + 1 < flow->depth ? i + 1 : 0) {
 		finish(connection, tickets[i]);
 		if (time_is_up())
 			break;
