@@ -207,10 +207,14 @@ $(B)/next-$(1)/libnpu.so.1: $(call other_obj,next-$(1),$(CLIENT_SRC))
 	$$(Q)$$(CC) $$(LDFLAGS) -shared -Wl,--version-script=libclient/libnpu.map -o $$@ $$^ $$(LIBS_libclient)
 endef
 $(foreach v,minor major,$(eval $(call version_rules,$(v))))
+# npud in the software NPU's virtual time.
+$(B)/tests/virtual/npud: $(B)/daemon/main.o $(B)/tests/virtual/npud_virtual.o $(B)/daemon.a
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=sched_by_name -o $@ $^ $(LIBS_daemon)
 ## make integration   npud, npu-emu and client processes together
 .PHONY: integration integration-programs
-integration-programs: $(INTEGRATION_BIN)
-integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) $(INTEGRATION_BIN)
+integration-programs: $(INTEGRATION_BIN) $(B)/tests/virtual/npud
+integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) integration-programs
 	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
 
 # ------------------------------------------------------------------ hostile: every known attack on such a daemon

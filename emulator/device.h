@@ -36,10 +36,11 @@ struct device_options {
 	uint32_t threads; /* 0: as many as host processors */
 	uint32_t gm_mib;
 	enum time_mode time;
-	uint64_t fixed_ns;
+	uint64_t fixed_ns; /* of the host, for each job; TIME_VIRTUAL: beside the time that it counts */
 	bool reset_keeps_gm;
 	bool hard_hangs; /* an abort of what runs hangs the device until a reset by the bus */
 	FILE *trace; /* borrowed; NULL = none */
+	_Atomic uint64_t *clock; /* borrowed; NULL = none: virtual time for others, which no reset sets back */
 };
 
 struct device_stats {
