@@ -236,7 +236,7 @@ START_TEST(only_a_client_that_knows_of_moves_is_moved_and_told)
 
 	bench_open(&bench);
 	world_has_other(&bench.world);
-	int fd = client_of_minor(&bench, 0, knows ? 2 : 1);
+	int fd = client_in(&bench, RIGHTS_ALL, knows ? 2 : 1);
 	const struct session *session = last_session(&bench);
 	ck_assert_ptr_eq(session->device, bench.world.device);
 	bench.world.fake->gone = true;
