@@ -218,17 +218,30 @@ void device_start_switch(struct device *device, struct session *target, struct l
 	device_work_start(device, DEV_OP_SWITCH, DEV_SWITCHING);
 }
 
-/* A switch moves every mapping where there is one table, so its cost is its bytes'. */
-static void measure_switch(struct device *device, nsec_t now)
+void device_start_renew(struct device *device, const struct submission *submission)
+{
+	device->switch_began = clock_now();
+	device->switch_class = submission->item.queue->class;
+	device_work_start(device, DEV_OP_RENEW, DEV_SWITCHING);
+}
+
+/* What the session made the device spend before its work could begin; returned, too. */
+static uint64_t charge_change(struct device *device, nsec_t now)
 {
 	uint64_t cost = nsec_since(now, device->switch_began);
 
-	quantum_begin(&device->quantum, cost, now.v);
 	device->host->options.scheduler->charge(device->host->sched, &device->attached->share, device->switch_class,
 						cost, now.v);
+	return cost;
 }
 
-void device_pool_is_new(struct device *device)
+/* A switch moves every mapping where there is one table, so its cost is its bytes'. */
+static void measure_switch(struct device *device, nsec_t now)
+{
+	quantum_begin(&device->quantum, charge_change(device, now), now.v);
+}
+
+static void pool_is_new(struct device *device)
 {
 	device->pool_use = POOL_FRESH;
 	device->chained = false;
@@ -250,7 +263,7 @@ static void switch_done(struct device *device)
 
 	device->target = NULL;
 	device->pool = target != NULL;
-	device_pool_is_new(device);
+	pool_is_new(device);
 	device->dirty = false;
 	device->attached = target;
 	device->hold = 0;
@@ -267,8 +280,9 @@ static void switch_done(struct device *device)
 /* What was on its way to the pool that is gone waits in the scheduler still. */
 static void renew_done(struct device *device)
 {
-	device_pool_is_new(device);
+	pool_is_new(device);
 	count_reset(device);
+	(void)charge_change(device, clock_now());
 	device_now_holds(device, device->attached);
 }
 

@@ -123,7 +123,7 @@ struct device {
 	uint32_t occupied; /* of them, with a submission that has not ended */
 
 	/* tenure */
-	nsec_t switch_began;
+	nsec_t switch_began; /* or the making of a new pool */
 	enum sched_class switch_class; /* of the work that it is for */
 	struct quantum quantum;
 	struct session *attached;
@@ -218,10 +218,11 @@ bool device_has_room(const struct device *device);
 bool device_needs_new_pool(const struct device *device, const struct submission *submission);
 /* device.c */
 void device_start_switch(struct device *device, struct session *target, struct list *wanted);
+/* A new command pool for the session that is attached, before this submission of it. */
+void device_start_renew(struct device *device, const struct submission *submission);
 /* Returns true if the worker has to unmap something first. */
 bool device_start_releases(struct device *device);
 void device_was_reset(struct device *device);
-void device_pool_is_new(struct device *device);
 void device_now_holds(struct device *device, const struct session *session);
 struct submission *device_oldest(const struct device *device);
 void device_work_done(struct work *work);

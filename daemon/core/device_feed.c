@@ -171,7 +171,7 @@ static bool feed_one(struct device *device, struct submission *submission)
 	}
 	if (device_needs_new_pool(device, submission)) {
 		if (device->in_flight_count == 0)
-			device_work_start(device, DEV_OP_RENEW, DEV_SWITCHING);
+			device_start_renew(device, submission);
 		return false;
 	}
 	int error = dispatch(device, submission);

@@ -64,6 +64,40 @@ START_TEST(before_and_after_it_the_pool_is_made_anew)
 }
 END_TEST
 
+static uint64_t charged_ns;
+
+static void record_charge(struct sched *sched, struct sched_session *session, enum sched_class class, uint64_t ns,
+			  uint64_t now_ns)
+{
+	(void)sched, (void)session, (void)now_ns;
+	ck_assert_int_eq(class, SCHED_NORMAL);
+	charged_ns += ns;
+}
+
+/* Else who binds every run would take that much from the others. */
+START_TEST(the_making_of_its_pool_is_charged)
+{
+	struct world world;
+	struct host_options options = world_options();
+	struct sched_ops ops = sched_fifo;
+	ops.charge = record_charge;
+	options.scheduler = &ops;
+	world_open_with(&world, &options);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+
+	run_on(&world, session, job, 1);
+	complete(&world, job);
+	charged_ns = 0;
+	submit_on(session, job, 1);
+	fake_now.v += 300;
+	world_work(&world);
+	ck_assert_uint_eq(charged_ns, 300);
+	ck_assert_uint_eq(world.device->in_flight_count, 1);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(nothing_runs_beside_it)
 {
 	struct world world;
@@ -175,6 +209,7 @@ int main(void)
 
 	tcase_add_test(all, the_first_job_of_a_tenure_finds_its_pool_fresh);
 	tcase_add_test(all, before_and_after_it_the_pool_is_made_anew);
+	tcase_add_test(all, the_making_of_its_pool_is_charged);
 	tcase_add_test(all, nothing_runs_beside_it);
 	tcase_add_test(all, other_sessions_take_the_device_as_ever);
 	tcase_add_test(all, a_hang_on_one_core_ends_and_the_pool_goes);
