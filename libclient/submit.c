@@ -354,6 +354,7 @@ static int submit_with(struct npu_job *job, const struct npu_submit_options *opt
 	frame.submit.queue = run->queue ? run->queue->handle : 0;
 	frame.submit.deadline_ns = run->deadline_ns;
 	frame.submit.restartable = run->restartable;
+	frame.submit.core = run->core;
 	frame.submit.after = before.after;
 	frame.submit.n_after = before.submit.n_after;
 	frame.submit.fences = before.fences;

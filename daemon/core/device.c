@@ -218,39 +218,80 @@ void device_start_switch(struct device *device, struct session *target, struct l
 	device_work_start(device, DEV_OP_SWITCH, DEV_SWITCHING);
 }
 
-/* A switch moves every mapping where there is one table, so its cost is its bytes'. */
-static void measure_switch(struct device *device, nsec_t now)
+void device_start_renew(struct device *device, const struct submission *submission)
+{
+	device->switch_began = clock_now();
+	device->switch_class = submission->item.queue->class;
+	device_work_start(device, DEV_OP_RENEW, DEV_SWITCHING);
+}
+
+/* What the session made the device spend before its work could begin; returned, too. */
+static uint64_t charge_change(struct device *device, nsec_t now)
 {
 	uint64_t cost = nsec_since(now, device->switch_began);
 
-	quantum_begin(&device->quantum, cost, now.v);
 	device->host->options.scheduler->charge(device->host->sched, &device->attached->share, device->switch_class,
 						cost, now.v);
+	return cost;
+}
+
+/* A switch moves every mapping where there is one table, so its cost is its bytes'. */
+static void measure_switch(struct device *device, nsec_t now)
+{
+	quantum_begin(&device->quantum, charge_change(device, now), now.v);
+}
+
+static void pool_is_new(struct device *device)
+{
+	device->pool_use = POOL_FRESH;
+	device->chained = false;
+	device->redial = false;
+}
+
+/* On the way to a new pool, where nothing else helped. */
+static void count_reset(struct device *device)
+{
+	if (!device->work.was_reset)
+		return;
+	device->counters.resets++;
+	device_was_reset(device);
 }
 
 static void switch_done(struct device *device)
 {
-	struct device_work *work = &device->work;
 	struct session *target = device->target;
 
 	device->target = NULL;
 	device->pool = target != NULL;
-	device->chained = false;
-	device->redial = false;
+	pool_is_new(device);
 	device->dirty = false;
 	device->attached = target;
 	device->hold = 0;
 	device->epoch++;
-	if (work->was_reset) {
-		device->counters.resets++;
-		device_was_reset(device);
-	}
+	count_reset(device);
 	if (target) {
 		measure_switch(device, clock_now());
 		device->counters.tenures++;
 		device_now_holds(device, target);
 	}
 	settle_sessions(device);
+}
+
+/* What was on its way to the pool that is gone waits in the scheduler still. */
+static void renew_done(struct device *device)
+{
+	pool_is_new(device);
+	count_reset(device);
+	(void)charge_change(device, clock_now());
+	device_now_holds(device, device->attached);
+}
+
+static void renew_failed(struct device *device)
+{
+	device_blame(device, OUT_DEVICE_RESET, "the command pool could not be made anew", NULL, NULL);
+	log_event(LOG_LEVEL_ERROR, "device.renew_failed", LOG_STR("device", device->name),
+		  LOG_STR("stage", device->work.stage), LOG_STR("error", strerror(-device->work.result)));
+	device_recover(device, RECOVERY_SOFT_RESET);
 }
 
 /* Half-way between two tenures: nothing is known, so nobody is attached until a reset went well. */
@@ -279,6 +320,12 @@ static void finish_request(struct device *device)
 			switch_failed(device);
 		else
 			switch_done(device);
+		break;
+	case DEV_OP_RENEW:
+		if (device->work.result < 0)
+			renew_failed(device);
+		else
+			renew_done(device);
 		break;
 	case DEV_OP_UNMAP:
 		/* The device may still reach memory that has to be returned. */

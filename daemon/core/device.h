@@ -42,7 +42,10 @@ struct device_source {
 	void *user;
 };
 
-enum device_op { DEV_OP_SWITCH = 1, DEV_OP_MAP, DEV_OP_UNMAP, DEV_OP_RUNG, DEV_OP_CLOSE, DEV_OP_OPEN };
+/* What the command pool has been used for. After a bound chain it takes no other, and before one it takes none. */
+enum pool_use { POOL_FRESH = 0, POOL_SHARED, POOL_BOUND };
+
+enum device_op { DEV_OP_SWITCH = 1, DEV_OP_RENEW, DEV_OP_MAP, DEV_OP_UNMAP, DEV_OP_RUNG, DEV_OP_CLOSE, DEV_OP_OPEN };
 
 #define DEVICE_LATE_EVENTS 32u
 
@@ -120,7 +123,7 @@ struct device {
 	uint32_t occupied; /* of them, with a submission that has not ended */
 
 	/* tenure */
-	nsec_t switch_began;
+	nsec_t switch_began; /* or the making of a new pool */
 	enum sched_class switch_class; /* of the work that it is for */
 	struct quantum quantum;
 	struct session *attached;
@@ -133,6 +136,7 @@ struct device {
 	int unmappable_error;
 	uint64_t epoch;
 	bool pool; /* a command pool exists */
+	enum pool_use pool_use;
 	bool chained; /* the pool has a tail to link behind */
 	bool redial; /* a doorbell was refused while others run: the chain is linked, ring again */
 	uint32_t hold; /* next hold TCB of the ring */
@@ -210,8 +214,12 @@ int device_destroy_pool(struct npu_device *npu);
 /* device_feed.c */
 void device_feed(struct device *device);
 bool device_has_room(const struct device *device);
+/* It has to run in a pool of its own, or what runs now has to. */
+bool device_needs_new_pool(const struct device *device, const struct submission *submission);
 /* device.c */
 void device_start_switch(struct device *device, struct session *target, struct list *wanted);
+/* A new command pool for the session that is attached, before this submission of it. */
+void device_start_renew(struct device *device, const struct submission *submission);
 /* Returns true if the worker has to unmap something first. */
 bool device_start_releases(struct device *device);
 void device_was_reset(struct device *device);

@@ -82,6 +82,10 @@ static int ring_doorbell(struct device *device, struct submission *submission)
 	device->chained = true;
 	device->redial = false;
 	device->dispatches++;
+	device->pool_use = submission->core ? POOL_BOUND : POOL_SHARED;
+	if (submission->core)
+		return device->npu->ops->dispatch_bound(device->npu, head, submission->core - 1,
+							(uint16_t)submission->item.arrival);
 	return device->npu->ops->dispatch(device->npu, head, first, (uint16_t)submission->item.arrival);
 }
 
@@ -137,6 +141,11 @@ static const char *why_unmappable(const struct device *device, struct session *s
 	return session->map_failure;
 }
 
+bool device_needs_new_pool(const struct device *device, const struct submission *submission)
+{
+	return device->pool_use == POOL_BOUND || (submission->core && device->pool_use != POOL_FRESH);
+}
+
 /* One step for the picked submission: true if the loop may go on feeding. */
 static bool feed_one(struct device *device, struct submission *submission)
 {
@@ -158,6 +167,11 @@ static bool feed_one(struct device *device, struct submission *submission)
 	if (!list_empty(&wanted)) {
 		list_splice(&device->work.map, &wanted);
 		device_work_start(device, DEV_OP_MAP, DEV_SWITCHING);
+		return false;
+	}
+	if (device_needs_new_pool(device, submission)) {
+		if (device->in_flight_count == 0)
+			device_start_renew(device, submission);
 		return false;
 	}
 	int error = dispatch(device, submission);

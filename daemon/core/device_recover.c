@@ -224,6 +224,7 @@ static void settle_rung(struct device *device, nsec_t now)
 	} else if (work->was_reset) {
 		device_was_reset(device);
 		device->pool = work->make_pool;
+		device->pool_use = POOL_FRESH;
 		if (device->attached)
 			device_now_holds(device, device->attached);
 	}

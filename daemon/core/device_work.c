@@ -153,6 +153,16 @@ static int run_switch(struct device_work *work)
 	return error;
 }
 
+/* The same session goes on: nothing is unmapped, and there is nothing to scrub. */
+static int run_renew(struct device_work *work)
+{
+	int error = leave_pool(work);
+
+	if (error == 0)
+		error = work->device->npu->ops->pool_create(work->device->npu);
+	return error < 0 ? device_fail_at(work, "new pool", error) : 0;
+}
+
 static int rung_abort(struct device_work *work)
 {
 	struct npu_device *npu = work->device->npu;
@@ -253,6 +263,9 @@ void device_work_run(struct work *base)
 	switch (work->op) {
 	case DEV_OP_SWITCH:
 		work->result = run_switch(work);
+		break;
+	case DEV_OP_RENEW:
+		work->result = run_renew(work);
 		break;
 	case DEV_OP_MAP:
 		work->result = device_map_all(work);

@@ -125,6 +125,7 @@ struct submit_request {
 	uint64_t budget_ns; /* 0: the default */
 	uint64_t queue; /* 0: the session's own */
 	uint64_t deadline_ns; /* from now on; 0: none */
+	uint32_t core; /* that it has to run on, from 1 on; 0: any */
 	bool restartable; /* running it twice, the first time perhaps in part, does no harm */
 	bool want_fence;
 	const uint64_t *after; /* submissions of this session */

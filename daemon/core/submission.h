@@ -71,6 +71,7 @@ struct submission {
 	uint64_t job_handle;
 	uint64_t cookie;
 	uint64_t budget_ns;
+	uint32_t core; /* that it has to run on, from 1 on; 0: any */
 	nsec_t submitted;
 	nsec_t ready; /* the scheduler had it: for the last time, as dispatched; 0: not yet */
 	nsec_t dispatched;

@@ -43,6 +43,9 @@ static int check_numbers(const struct session *session, const struct submit_requ
 	if (request->budget_ns > options->max_budget_ns)
 		return fail_set(fail, EINVAL, "budget_ns: %" PRIu64 " is above the maximum of %" PRIu64,
 				request->budget_ns, options->max_budget_ns);
+	if (request->core > session->device->identity.cores)
+		return fail_set(fail, EINVAL, "core: %u, the device has the cores 1 to %u", request->core,
+				session->device->identity.cores);
 	if (request->after_count + request->fence_count > NPUD_MAX_DEPENDENCIES)
 		return fail_set(fail, EINVAL, "after and fences: %zu together, a submission can wait for %u",
 				request->after_count + request->fence_count, NPUD_MAX_DEPENDENCIES);
@@ -142,6 +145,7 @@ static void fill(struct submission *submission, struct job *job, struct queue *q
 	submission->job_handle = job->handle;
 	submission->cookie = request->cookie;
 	submission->budget_ns = request->budget_ns ? request->budget_ns : host->options.default_budget_ns;
+	submission->core = request->core;
 	submission->restartable = request->restartable;
 	submission->submitted = now;
 	submission->item = (struct sched_item){

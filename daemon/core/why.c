@@ -97,7 +97,7 @@ static void explain_queued(struct host *host, const struct submission *submissio
 		why->limits |= 1u << WHY_ORDER;
 	if (why->order.throttled)
 		why->limits |= 1u << WHY_TENANT_TIME;
-	if (!device_has_room(device))
+	if (!device_has_room(device) || (device->in_flight_count && device_needs_new_pool(device, submission)))
 		why->limits |= 1u << WHY_IN_FLIGHT;
 	why->limits |= device_limits(device) | tenure_limits(host, submission->session, now);
 }

@@ -71,6 +71,8 @@ struct npu_ops {
 	 * the tail by the caller and the hardware is told to look again. `tag` is diagnostic.
 	 */
 	int (*dispatch)(struct npu_device *npu, iova_t head, bool first, uint16_t tag);
+	/* The same for a chain that one core is to run alone: the first of a new pool, and the last before its end. */
+	int (*dispatch_bound)(struct npu_device *npu, iova_t head, uint32_t core, uint16_t tag);
 	/*
 	 * Read and acknowledge pending interrupts: fills events, returns their number (0 = status clean). Bounded; call
 	 * again until 0, then irq_finish().

@@ -195,17 +195,27 @@ static int v3_pool_abort(struct npu_device *npu)
 	return v3->signal_held ? v3_irq_ack_signal(npu) : 0;
 }
 
+static bool is_head(iova_t head)
+{
+	return head.v % 4096 == 0 && (uint32_t)head.v;
+}
+
+static int write_head(struct v3 *v3, iova_t head)
+{
+	return WRITE_ALL(v3, {ZY3_CMD_ADDR_HIGH, (uint32_t)(head.v >> 32)}, {ZY3_CMD_ADDR_LOW, (uint32_t)head.v});
+}
+
 static int v3_dispatch(struct npu_device *npu, iova_t head, bool first, uint16_t tag)
 {
 	struct v3 *v3 = (struct v3 *)npu;
 	int rc = 0;
 
-	if (!v3->pool || (first && (head.v % 4096 || (uint32_t)head.v == 0)))
+	if (!v3->pool || (first && !is_head(head)))
 		return -EINVAL;
 	/* The chain and the link to it have to be visible before the doorbell rings. */
 	__sync_synchronize();
 	if (first) {
-		rc = WRITE_ALL(v3, {ZY3_CMD_ADDR_HIGH, (uint32_t)(head.v >> 32)}, {ZY3_CMD_ADDR_LOW, (uint32_t)head.v});
+		rc = write_head(v3, head);
 	} else {
 		/* Twice, as the two steps of the procedure have it: does it exist, and does it exist now. */
 		for (int i = 0; i < 2 && rc == 0; i++) {
@@ -216,6 +226,19 @@ static int v3_dispatch(struct npu_device *npu, iova_t head, bool first, uint16_t
 	if (rc == 0)
 		rc = v3_write(v3, ZY3_CMD_INFO, tag);
 	return rc ? rc : command(v3, ZY3_OP_DISPATCH);
+}
+
+static int v3_dispatch_bound(struct npu_device *npu, iova_t head, uint32_t core, uint16_t tag)
+{
+	struct v3 *v3 = (struct v3 *)npu;
+
+	if (!v3->pool || !is_head(head) || core >= npu->identity.cores)
+		return -EINVAL;
+	__sync_synchronize();
+	int rc = write_head(v3, head);
+	if (rc == 0)
+		rc = v3_write(v3, ZY3_CMD_INFO, tag);
+	return rc ? rc : command(v3, ZY3_OP_BIND_DISPATCH | core << ZY3_CMD_CORE_SHIFT);
 }
 
 static int v3_quiesce(struct npu_device *npu)
@@ -295,6 +318,7 @@ static const struct npu_ops v3_ops = {
     .pool_destroy = v3_pool_destroy,
     .pool_abort = v3_pool_abort,
     .dispatch = v3_dispatch,
+    .dispatch_bound = v3_dispatch_bound,
     .irq_collect = v3_irq_collect,
     .irq_ack_signal = v3_irq_ack_signal,
     .irq_finish = v3_irq_finish,

@@ -131,6 +131,7 @@ int handle_job_submit(struct request *request)
 	    .budget_ns = submit->budget_ns,
 	    .queue = submit->queue,
 	    .deadline_ns = submit->deadline_ns,
+	    .core = submit->core,
 	    .restartable = submit->restartable,
 	    .want_fence = submit->want_fence,
 	    .after = submit->after,

@@ -107,6 +107,12 @@ static int fake_dispatch(struct npu_device *npu, iova_t head, bool first, uint16
 	return fake_npu_ok(npu);
 }
 
+static int fake_dispatch_bound(struct npu_device *npu, iova_t head, uint32_t core, uint16_t tag)
+{
+	require(core < npu->identity.cores);
+	return fake_dispatch(npu, head, true, tag);
+}
+
 static int fake_collect(struct npu_device *npu, struct npu_event events[NPU_MAX_EVENTS])
 {
 	int count = fake.event_count;
@@ -132,6 +138,7 @@ static const struct npu_ops fake_npu_ops = {.init = fake_npu_ok,
 					    .pool_destroy = fake_npu_ok,
 					    .pool_abort = fake_npu_stop,
 					    .dispatch = fake_dispatch,
+					    .dispatch_bound = fake_dispatch_bound,
 					    .irq_collect = fake_collect,
 					    .irq_ack_signal = fake_npu_ok,
 					    .irq_finish = fake_npu_ok,

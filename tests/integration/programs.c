@@ -174,6 +174,21 @@ struct program program_poke(void)
 	return program;
 }
 
+struct program program_core(unsigned groups)
+{
+	struct program program = {0};
+
+	for (unsigned i = 0; i < groups; i++) {
+		program_group(&program, 0);
+		program_prologue(&program);
+		program_emit(&program, ISA_SREG, 5, 0, 0, ISA_SREG_CORE, 0, 0);
+		program_emit(&program, ISA_SPIN, 0, 0, 0, 1000, 0, 0);
+		program_emit(&program, ISA_ST32, 0, R_OUT, 5, i * 4, 0, 0);
+		program_end(&program);
+	}
+	return program;
+}
+
 struct program program_exception(uint32_t code)
 {
 	struct program program = {0};

@@ -65,6 +65,8 @@ struct program program_delay(uint32_t cycles);
 struct program program_peek(void);
 /* the word at ASID0 address in[0] = in[1], then out[0] = in[1] */
 struct program program_poke(void);
+/* groups that may run at the same time: out[group] = the core that it runs on */
+struct program program_core(unsigned groups);
 struct program program_exception(uint32_t code);
 struct program program_illegal(void);
 struct program program_print(const char *text);

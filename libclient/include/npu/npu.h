@@ -274,7 +274,7 @@ struct npu_submit_options {
 	void *user;
 };
 
-/* When a submission runs, beside the order of its queue. Start from NPU_RUN_OPTIONS. */
+/* When a submission runs, beside the order of its queue, and where. Start from NPU_RUN_OPTIONS. */
 struct npu_run_options {
 	size_t size; /* of this struct, as the program knows it */
 	struct npu_queue *queue; /* NULL: the session's own */
@@ -286,6 +286,7 @@ struct npu_run_options {
 	struct npu_fence *const *fences; /* the same, by fence */
 	struct npu_fence **fence; /* not NULL: receives a fence that ends with the submission, or NULL if the
 				   * connection breaks meanwhile */
+	uint32_t core; /* n: on core n - 1 of the NPU alone, with nothing beside it; 0: on any */
 };
 #define NPU_RUN_OPTIONS                                                                                                \
 	{                                                                                                              \

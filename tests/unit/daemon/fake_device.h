@@ -342,6 +342,15 @@ static inline void fake_free(struct npu_device *npu)
 	fake_note(fake_of(npu), 'F');
 }
 
+static inline int fake_dispatch_bound(struct npu_device *npu, iova_t head, uint32_t core, uint16_t tag)
+{
+	struct fake *fake = fake_of(npu);
+	int result = fake_dispatch(npu, head, true, tag);
+
+	fake_note(fake, (char)('0' + core));
+	return result;
+}
+
 static const struct npu_ops fake_npu_ops = {
     .init = fake_init,
     .quiesce = fake_quiesce,
@@ -349,6 +358,7 @@ static const struct npu_ops fake_npu_ops = {
     .pool_destroy = fake_destroy,
     .pool_abort = fake_abort,
     .dispatch = fake_dispatch,
+    .dispatch_bound = fake_dispatch_bound,
     .irq_collect = fake_collect,
     .irq_ack_signal = fake_ack,
     .irq_finish = fake_finish,

@@ -141,6 +141,19 @@ START_TEST(first_job_follows_the_reference_trace)
 }
 END_TEST
 
+START_TEST(a_job_for_one_core_is_dispatched_with_its_index)
+{
+	struct fake fake;
+	struct npu_device *npu = running(&fake, "W8=1 WC=23456000 W4=9 W0=2000005 R18=0");
+
+	ck_assert_int_eq(npu->ops->dispatch_bound(npu, (iova_t){0x123456000}, 2, 9), 0);
+	ck_assert_int_eq(npu->ops->dispatch_bound(npu, (iova_t){0x123456000}, 3, 9), -EINVAL); /* three cores */
+	ck_assert_int_eq(npu->ops->dispatch_bound(npu, (iova_t){0x123456080}, 0, 9), -EINVAL);
+	fake_done(&fake);
+	npu_free(npu);
+}
+END_TEST
+
 START_TEST(linked_job_follows_the_reference_trace)
 {
 	struct fake fake;
@@ -343,6 +356,7 @@ int main(void)
 	suite_add_tcase(suite, detection);
 	tcase_add_test(pool, first_job_follows_the_reference_trace);
 	tcase_add_test(pool, linked_job_follows_the_reference_trace);
+	tcase_add_test(pool, a_job_for_one_core_is_dispatched_with_its_index);
 	tcase_add_test(pool, a_failed_create_is_retried_once);
 	tcase_add_test(pool, a_stale_pool_is_destroyed_and_never_adopted);
 	tcase_add_test(pool, a_failed_dispatch_clears_the_failure_bit);
