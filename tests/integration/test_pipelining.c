@@ -27,8 +27,8 @@ static void scene_start(struct scene *scene, const char *members)
 
 	ck_assert_int_ge(fd, 0);
 	close(fd);
-	scene->harness =
-	    harness_start(&(struct harness_options){.members = members, .emu_args = {"--trace", scene->trace}});
+	scene->harness = harness_start(
+	    &(struct harness_options){.budget_ms = 120000, .members = members, .emu_args = {"--trace", scene->trace}});
 	scene->connection = harness_connect(scene->harness);
 }
 
