@@ -104,8 +104,10 @@ static void run_one_by_one(struct scene *scene, unsigned depth)
 		wait_begun(scene, i, depth);
 		input_of(scene->jobs[i])[0] = 1;
 	}
-	for (unsigned i = 0; i < JOBS; i++)
-		ASSERT_OUTCOME(wait_for(scene->connection, scene->tickets[i]), NPU_DONE);
+	for (unsigned i = 0; i < JOBS; i++) {
+		struct npu_result result = wait_for(scene->connection, scene->tickets[i]);
+		ASSERT_OUTCOME(result, NPU_DONE);
+	}
 	npu_disconnect(scene->connection);
 	harness_stop(scene->harness);
 }
