@@ -325,7 +325,8 @@ $(FAKE_VFIO): $(B)/tests/tools/fake_vfio.o
 ## make tools-test    npuctl doctor, bind and unbind on fake hosts
 tools-test: $(B)/npuctl $(FAKE_VFIO)
 	@BIN=$(B) tests/run.sh tools tests/tools/doctor_test.sh tests/tools/bind_test.sh
-BENCH := $(B)/tests/bench/bench $(B)/tests/bench/blazeface_dnnl $(B)/tests/bench/guest/bench_guest
+BENCH := $(B)/tests/bench/bench $(B)/tests/bench/blazeface_dnnl $(B)/tests/bench/guest/bench_guest \
+	$(B)/tests/bench/fair/bench_fair
 $(B)/tests/bench/bench: $(call obj,$(wildcard tests/bench/bench*.c) tools/wire.c tools/file.c) $(B)/daemon.a $(LIBRARY)
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(LIBS_daemon) -lm
@@ -334,6 +335,10 @@ $(B)/tests/bench/guest/bench_guest: $(call obj,$(wildcard tests/bench/guest/*.c)
 		tests/bench/bench_noop.c) $(B)/libclient.a $(B)/daemon.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_daemon)
+$(B)/tests/bench/fair/bench_fair: $(call obj,$(wildcard tests/bench/fair/*.c) tests/bench/bench_table.c \
+		tests/integration/programs.c tests/integration/programs_elf.c) $(B)/libclient.a
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient)
 $(B)/tests/bench/blazeface_dnnl: $(B)/tests/bench/blazeface_dnnl.o $(B)/gen/onnx.pb-c.o
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ldnnl $(call pkg_libs,libprotobuf-c) -lm

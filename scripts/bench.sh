@@ -67,4 +67,5 @@ if value=$(onnxruntime_ms "$model"); then
 fi
 "$BIN/tests/bench/bench" "${arguments[@]}"
 finish
+scripts/bench_fair.sh
 scripts/bench_guest.sh

@@ -22,6 +22,9 @@ row() { # NAME: its own number, and a verdict at the end
 	[[ $(grep -cE "^$1 +[0-9]+\.[0-9]+ .* (met|MISSED|no goal)$" "$log") == 1 ]]
 }
 not_in_table() { ! grep -qE "$1" "$log"; }
+users_row() { # NAME: the same, or that there is only one user
+	row "$1" || [[ $(grep -cE "^$1 +not measured: only root can be several users$" "$log") == 1 ]]
+}
 guest_row() { # NAME: the same, or the reason why there is no guest
 	row "$1" || [[ $(grep -cE "^$1 +not measured: (there is no (kernel|QEMU|busybox)|a guest needs) " "$log") == 1 ]]
 }
@@ -49,6 +52,17 @@ decision, 64 tenants x 16 queues
 load / copy file to fresh memory
 BlazeFace / oneDNN alone
 BlazeFace / onnxruntime-web
+off its share: 1 beside 20 ms jobs
+beside a flood, p99 / bound
+beside a flood, p50 / fifo
+idle between jobs of 1 ms
+idle between jobs of 100 us
+END
+while IFS= read -r name; do
+	check "the row '$name'" users_row "$name"
+done <<'END'
+off its share: weights 1, 2, 4
+off its share: 1 and 100 sessions
 END
 while IFS= read -r name; do
 	check "the row '$name'" guest_row "$name"

@@ -27,8 +27,8 @@ static void scene_start(struct scene *scene, const char *members)
 
 	ck_assert_int_ge(fd, 0);
 	close(fd);
-	scene->harness =
-	    harness_start(&(struct harness_options){.members = members, .emu_args = {"--trace", scene->trace}});
+	scene->harness = harness_start(
+	    &(struct harness_options){.budget_ms = 120000, .members = members, .emu_args = {"--trace", scene->trace}});
 	scene->connection = harness_connect(scene->harness);
 }
 
@@ -104,8 +104,10 @@ static void run_one_by_one(struct scene *scene, unsigned depth)
 		wait_begun(scene, i, depth);
 		input_of(scene->jobs[i])[0] = 1;
 	}
-	for (unsigned i = 0; i < JOBS; i++)
-		ASSERT_OUTCOME(wait_for(scene->connection, scene->tickets[i]), NPU_DONE);
+	for (unsigned i = 0; i < JOBS; i++) {
+		struct npu_result result = wait_for(scene->connection, scene->tickets[i]);
+		ASSERT_OUTCOME(result, NPU_DONE);
+	}
 	npu_disconnect(scene->connection);
 	harness_stop(scene->harness);
 }

@@ -152,7 +152,7 @@ static void think(uint64_t ns)
 		(void)nanosleep(&pause, NULL);
 }
 
-#define REQUESTS 200u
+#define REQUESTS 100u
 
 /* One job at a time. */
 struct interactive {
