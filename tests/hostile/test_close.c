@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Attackers who pass descriptors that take for ever to close. A stream whose peer does not read, told to linger, does
- * so for whoever closes it last, without any privilege; what a FUSE server does not answer is the same to npud.
+ * so for whoever closes it last, without any privilege. A file of FUSE does so for everybody; where there is none, the
+ * streams stand for it.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,33 +45,45 @@ static int lingering(void)
 	return fd;
 }
 
-static void send_ping(int fd, unsigned count)
+static void send_fds(int fd, const int *fds, unsigned count)
 {
 	Npud__Ping body = NPUD__PING__INIT;
 	Npud__Request request = NPUD__REQUEST__INIT;
 	uint8_t data[64];
-	int fds[2 * NPUD_MAX_FRAME_FDS];
 
 	request.body_case = NPUD__REQUEST__BODY_PING;
 	request.ping = &body;
 	size_t bytes = npud__request__pack(&request, data);
+	ck_assert_int_eq(raw_send_bytes(fd, data, bytes, fds, count), 0);
+}
+
+static void send_ping(int fd, unsigned count)
+{
+	int fds[2 * NPUD_MAX_FRAME_FDS];
+
 	for (unsigned i = 0; i < count; i++)
 		fds[i] = lingering();
-	ck_assert_int_eq(raw_send_bytes(fd, data, bytes, fds, count), 0);
+	send_fds(fd, fds, count);
 	for (unsigned i = 0; i < count; i++)
 		close(fds[i]);
 }
 
-static void import_one(int fd)
+static void send_import(int fd, int file)
 {
 	Npud__BufferImport message = NPUD__BUFFER_IMPORT__INIT;
 	Npud__Request request = NPUD__REQUEST__INIT;
-	int file = lingering();
 
 	message.bytes = 0x1000;
 	request.body_case = NPUD__REQUEST__BODY_BUFFER_IMPORT;
 	request.buffer_import = &message;
 	ck_assert_int_eq(raw_send(fd, &request, file), 0);
+}
+
+static void import_one(int fd)
+{
+	int file = lingering();
+
+	send_import(fd, file);
 	close(file);
 }
 
@@ -137,6 +154,89 @@ static struct accomplice begin_passing(int (*fn)(struct harness *harness, void *
 	return attack;
 }
 
+/* ------------------------------------------------------------------ FUSE */
+
+/* Opens whatever is to be opened, and does not answer when it is closed. */
+static void serve_fuse(int fd)
+{
+	_Alignas(struct fuse_in_header) char request[FUSE_MIN_READ_BUFFER * 2];
+
+	while (read(fd, request, sizeof(request)) >= (ssize_t)sizeof(struct fuse_in_header)) {
+		const struct fuse_in_header *in = (const struct fuse_in_header *)(const void *)request;
+		struct {
+			struct fuse_out_header header;
+			union {
+				struct fuse_init_out init;
+				struct fuse_open_out open;
+			} body;
+		} out = {.header = {.len = sizeof(out.header), .error = -ENOSYS, .unique = in->unique}};
+		if (in->opcode == FUSE_FLUSH || in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET)
+			continue;
+		if (in->opcode == FUSE_INIT || in->opcode == FUSE_OPEN) {
+			bool init = in->opcode == FUSE_INIT;
+			out.header.error = 0;
+			out.header.len += (uint32_t)(init ? sizeof(out.body.init) : sizeof(out.body.open));
+			if (init)
+				out.body.init = (struct fuse_init_out){.major = 7, .minor = 31, .max_write = 4096};
+		}
+		(void)!write(fd, &out, out.header.len);
+	}
+	_exit(0);
+}
+
+/* The one file of a file system, whose server it returns; 0 where that cannot be had. */
+static pid_t mount_fuse(const char *path)
+{
+	char options[96];
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	(void)snprintf(options, sizeof(options), "fd=%d,rootmode=100666,user_id=0,group_id=0,allow_other", fd);
+	pid_t server = mount("npud", path, "fuse", MS_NODEV | MS_NOSUID, options) ? -1 : fork();
+	if (server == 0)
+		serve_fuse(fd);
+	close(fd);
+	return server < 0 ? 0 : server;
+}
+
+static int pass_fuse(struct harness *where, void *path)
+{
+	int importer = raw_open(where), pinger = raw_open(where), file = open(path, O_RDWR | O_CLOEXEC);
+	const int files[NPUD_MAX_FRAME_FDS] = {file, file, file, file};
+
+	ck_assert_int_ge(file, 0);
+	send_import(importer, file);
+	send_fds(pinger, files, NPUD_MAX_FRAME_FDS);
+	attack_ready();
+	return attack_stay();
+}
+
+/* True if it could be tried. The end of its server ends every wait. */
+static bool attack_with_fuse(void)
+{
+	char path[] = "/tmp/npud-fuse-XXXXXX";
+	int file = mkstemp(path);
+
+	ck_assert_int_ge(file, 0);
+	close(file);
+	pid_t server = mount_fuse(path);
+	if (server) {
+		struct accomplice attack = attack_begin(MALLORY, pass_fuse, path);
+		attack_await(&attack);
+		ck_assert_int_eq(umount2(path, MNT_DETACH), 0);
+		scene_innocent_works();
+		attack_as(ALICE, innocent_life, NULL);
+		ck_assert_int_eq(kill(server, SIGKILL), 0);
+		ck_assert_int_eq(harness_wait(server), 128 + SIGKILL);
+		attack_end(&attack);
+	}
+	ck_assert_int_eq(unlink(path), 0);
+	return server != 0;
+}
+
+/* ------------------------------------------------------------------ the attacks */
+
 START_TEST(attack_close_that_never_returns)
 {
 	struct accomplice attacks[WAYS + 1];
@@ -154,6 +254,7 @@ START_TEST(attack_close_that_never_returns)
 	scene_innocent_works();
 	attack_as(ALICE, innocent_life, NULL);
 	attack_end(&attacks[WAYS]);
+	printf("= files of FUSE were %s\n", attack_with_fuse() ? "among them" : "not to be had");
 }
 END_TEST
 
