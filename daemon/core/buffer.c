@@ -12,7 +12,6 @@
 
 #include "daemon/core/device.h"
 #include "daemon/core/session.h"
-#include "daemon/util/cleanup.h"
 #include "daemon/vfio/vfio.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -129,8 +128,6 @@ static int enter_tables(struct session *session, struct buffer *buffer, uint64_t
 int buffer_import(struct session *session, int fd, const struct buffer_request *request, struct buffer **out,
 		  struct fail *fail)
 {
-	_cleanup_close_ int file = fd;
-
 	/* Charged before it is looked at: the tenant pays for what it makes us do. */
 	int error = check_range(request, fail);
 	if (error < 0)
@@ -139,14 +136,14 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 	if (error < 0)
 		return error;
 	struct buffer *buffer = calloc(1, sizeof(*buffer));
-	error = buffer_check_file(file, request, fail);
+	error = buffer_check_file(fd, request, fail);
 	if (!buffer)
 		error = fail_set(fail, ENOMEM, "buffer: no memory");
 	if (buffer && error == 0) {
 		buffer->session = session;
 		buffer->read_only = request->read_only;
 		buffer->map.space = &session->space;
-		buffer->map.fd = file;
+		buffer->map.fd = fd;
 		buffer->map.offset = request->offset;
 		buffer->map.bytes = request->bytes;
 		buffer->map.prot = request->read_only ? VFIO_READ : VFIO_READ | VFIO_WRITE;
@@ -159,7 +156,6 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 		free(buffer);
 		return error;
 	}
-	(void)steal_fd(&file);
 	list_append(&session->buffers, &buffer->link);
 	*out = buffer;
 	return 0;

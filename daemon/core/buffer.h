@@ -39,7 +39,7 @@ struct buffer_request {
 	bool read_only;
 };
 
-/* Takes `fd` in every case. */
+/* Takes `fd` when it succeeds. Otherwise it may be anything, and is not closed here: that may take for ever. */
 int buffer_import(struct session *session, int fd, const struct buffer_request *request, struct buffer **out,
 		  struct fail *fail);
 

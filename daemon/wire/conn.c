@@ -16,10 +16,33 @@
 /* Requests handled before other connections get their turn. */
 #define FRAMES_PER_TURN 8
 
-void conn_close(struct conn *conn, const char *reason)
+/* After its socket is closed. */
+static void conn_free(struct conn *conn)
 {
 	struct server *server = conn->server;
 
+	list_remove(&conn->link);
+	free(conn->out);
+	free(conn);
+	server_removed(server);
+}
+
+/* Nothing is being discarded any more. Next is the socket, in which descriptors may wait. */
+static void leave(struct conn *conn)
+{
+	int fd = steal_fd(&conn->fd);
+
+	if (fd >= 0 && !frame_shut(fd)) {
+		discard_start(&conn->discard, &fd, 1);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	conn_free(conn);
+}
+
+void conn_close(struct conn *conn, const char *reason)
+{
 	log_peer_event(conn->identity.uid, LOG_LEVEL_INFO, "session.close",
 		       LOG_U64("session", conn->session ? conn->session->id : 0), LOG_U64("uid", conn->identity.uid),
 		       LOG_U64("pid", (uint64_t)conn->identity.pid), LOG_STR("reason", reason));
@@ -32,14 +55,16 @@ void conn_close(struct conn *conn, const char *reason)
 	}
 	if (conn->out_fd >= 0)
 		close(conn->out_fd);
-	close(conn->fd);
-	list_remove(&conn->link);
 	list_remove(&conn->dirty);
 	if (conn->session)
 		session_close(conn->session);
-	free(conn->out);
-	free(conn);
-	server_removed(server);
+	conn->session = NULL;
+	conn->ended = true;
+	server_leaving(conn);
+	if (discard_is_under_way(&conn->discard))
+		(void)frame_shut(conn->fd);
+	else
+		leave(conn);
 }
 
 static void wait_writable(struct conn *conn)
@@ -61,8 +86,9 @@ static int keep_reply(struct conn *conn, const uint8_t *data, size_t bytes)
 }
 
 /*
- * 0, or a negative errno when the peer is gone. A reply that does not fit the socket is kept, and reading stops. Takes
- * `with`, a descriptor that goes with it or -1.
+ * 0, or a negative errno when the peer is gone. A reply that does not fit the socket is kept, and reading stops; so it
+ * is while something is discarded, and then the reply says that this is done. Takes `with`, a descriptor that goes with
+ * it or -1.
  */
 static int send_reply(struct conn *conn, Npud__Reply *reply, int with)
 {
@@ -76,7 +102,8 @@ static int send_reply(struct conn *conn, Npud__Reply *reply, int with)
 	if (bytes > sizeof(data))
 		return -EMSGSIZE;
 	npud__server_frame__pack(&frame, data);
-	int error = frame_send(conn->fd, data, bytes, fd);
+	bool discarding = discard_is_under_way(&conn->discard);
+	int error = discarding ? -EAGAIN : frame_send(conn->fd, data, bytes, fd);
 	if (error != -EAGAIN)
 		return error;
 	error = keep_reply(conn, data, bytes);
@@ -84,8 +111,25 @@ static int send_reply(struct conn *conn, Npud__Reply *reply, int with)
 		return error;
 	conn->out_fd = steal_fd(&fd);
 	event_del(&conn->readable);
-	wait_writable(conn);
+	if (!discarding)
+		wait_writable(conn);
 	return 0;
+}
+
+static void discard_fds(struct conn *conn, struct frame *frame)
+{
+	discard_start(&conn->discard, frame->fds, frame->fd_count);
+	frame->fd_count = 0;
+}
+
+static void on_discarded(struct discard *discard)
+{
+	struct conn *conn = list_entry(discard, struct conn, discard);
+
+	if (conn->ended)
+		leave(conn);
+	else
+		wait_writable(conn);
 }
 
 static int reply_error(struct conn *conn, uint32_t serial, int error, const struct fail *fail)
@@ -119,7 +163,7 @@ static int handle_frame(struct conn *conn, struct frame *frame)
 	uint32_t serial = error < 0 ? 0 : request.message->serial;
 	if (error == 0)
 		error = request_dispatch(&request);
-	frame_close_fds(frame);
+	discard_fds(conn, frame);
 	if (error < 0)
 		return reply_error(conn, serial, error, &request.fail);
 	request.reply.serial = serial;
@@ -149,6 +193,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		int result = frame_receive(conn->fd, &frame);
 		if (result == -EAGAIN)
 			return;
+		if (result != 1)
+			discard_fds(conn, &frame);
 		if (result == -EMSGSIZE || result == -EBADMSG)
 			result = refuse_frame(conn, result);
 		else if (result == 1)
@@ -239,7 +285,7 @@ int conn_new(struct server *server, int fd, const struct session_identity *ident
 	struct conn *conn = calloc(1, sizeof(*conn));
 
 	if (!conn) {
-		close(fd);
+		discard_socket(server_discarder(server), identity->uid, fd);
 		if (pidfd >= 0)
 			close(pidfd);
 		return -ENOMEM;
@@ -250,6 +296,7 @@ int conn_new(struct server *server, int fd, const struct session_identity *ident
 	conn->out_fd = -1;
 	conn->identity = *identity;
 	conn->identity.fds = pidfd >= 0 ? 2 : 1;
+	discard_init(&conn->discard, server_discarder(server), identity->uid, on_discarded);
 	list_init(&conn->link);
 	list_init(&conn->dirty);
 	int error = event_assign(&conn->readable, base, fd, EV_READ | EV_PERSIST, on_readable, conn);

@@ -6,44 +6,30 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
-
-void frame_close_fds(struct frame *frame)
-{
-	for (unsigned i = 0; i < frame->fd_count; i++)
-		close(frame->fds[i]);
-	frame->fd_count = 0;
-}
 
 int frame_take_fd(struct frame *frame)
 {
 	return frame->fd_count ? frame->fds[--frame->fd_count] : -1;
 }
 
-/* Alignment may leave room for one more than was asked for, and several control messages may come. */
+/* Several control messages may come; the room is for one that is full. */
 static void collect_fds(struct frame *frame, struct msghdr *message)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0))
 			continue;
 		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (frame->fd_count < NPUD_MAX_FRAME_FDS) {
-				frame->fds[frame->fd_count++] = fd;
-			} else {
-				message->msg_flags |= MSG_CTRUNC;
-				close(fd);
-			}
-		}
+		if (count > FRAME_MAX_FDS - frame->fd_count)
+			count = FRAME_MAX_FDS - frame->fd_count;
+		memcpy(frame->fds + frame->fd_count, CMSG_DATA(c), count * sizeof(int));
+		frame->fd_count += (unsigned)count;
 	}
 }
 
 int frame_receive(int fd, struct frame *frame)
 {
 	union {
-		char bytes[CMSG_SPACE(NPUD_MAX_FRAME_FDS * sizeof(int))];
+		char bytes[CMSG_SPACE(FRAME_MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec data = {frame->data, NPUD_MAX_FRAME_BYTES};
@@ -60,14 +46,30 @@ int frame_receive(int fd, struct frame *frame)
 	if (bytes < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
 	collect_fds(frame, &message);
-	if (bytes == 0 || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		frame_close_fds(frame);
-		if (bytes == 0)
-			return 0;
-		return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : -EBADMSG;
-	}
+	if (bytes == 0)
+		return 0;
+	if (message.msg_flags & MSG_TRUNC)
+		return -EMSGSIZE;
+	if (message.msg_flags & MSG_CTRUNC || frame->fd_count > NPUD_MAX_FRAME_FDS)
+		return -EBADMSG;
 	frame->bytes = (size_t)bytes;
 	return 1;
+}
+
+/* With SO_PASSCRED every message has something to tell, an empty one too: what tells nothing is the end. */
+bool frame_shut(int fd)
+{
+	static const int on = 1;
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr message = {.msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+
+	if (shutdown(fd, SHUT_RDWR) < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return false;
+	/* There is no room for descriptors: what was looked at stays where it is. */
+	return recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK) == 0 && message.msg_controllen == 0;
 }
 
 int frame_send(int fd, const uint8_t *data, size_t bytes, int with)

@@ -119,9 +119,10 @@ int handle_buffer_import(struct request *request)
 	};
 	struct buffer *buffer;
 
-	int error = buffer_import(session, frame_take_fd(request->frame), &wanted, &buffer, &request->fail);
+	int error = buffer_import(session, request->frame->fds[0], &wanted, &buffer, &request->fail);
 	if (error < 0)
 		return error;
+	(void)frame_take_fd(request->frame);
 	Npud__BufferInfo *info = &request->body.buffer_info;
 	npud__buffer_info__init(info);
 	info->handle = buffer->handle;

@@ -33,6 +33,8 @@ struct server {
 	struct event resume;
 	struct event flush;
 	struct list conns;
+	struct list leaving; /* conns whose socket is not closed yet */
+	struct discarder *discarder;
 	struct list dirty;
 	uint32_t count;
 	bool stopping;
@@ -64,10 +66,21 @@ const struct server_options *server_settings(const struct server *server)
 	return &server->options;
 }
 
+struct discarder *server_discarder(struct server *server)
+{
+	return server->discarder;
+}
+
 void server_add(struct server *server, struct conn *conn)
 {
 	list_append(&server->conns, &conn->link);
 	server->count++;
+}
+
+void server_leaving(struct conn *conn)
+{
+	list_remove(&conn->link);
+	list_append(&conn->server->leaving, &conn->link);
 }
 
 void server_removed(struct server *server)
@@ -108,16 +121,20 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------------ accept */
 
-static bool may_connect(struct server *server, uid_t uid)
+static uint64_t count_of(const struct list *conns, uid_t uid)
 {
-	uint64_t same = 0;
+	uint64_t count = 0;
 
+	list_each (node, next, conns)
+		count += list_entry(node, struct conn, link)->identity.uid == uid;
+	return count;
+}
+
+static bool may_connect(const struct server *server, uid_t uid)
+{
 	if (server->count >= server->options.connections)
 		return false;
-	list_each (node, next, &server->conns)
-		if (list_entry(node, struct conn, link)->identity.uid == uid)
-			same++;
-	return same < server->options.connections_per_user;
+	return count_of(&server->conns, uid) + count_of(&server->leaving, uid) < server->options.connections_per_user;
 }
 
 static void admit(struct server *server, int fd)
@@ -126,14 +143,14 @@ static void admit(struct server *server, int fd)
 	bool exact;
 
 	if (peer_credentials(fd, &identity) < 0) {
-		close(fd);
+		discard_socket(server->discarder, (uid_t)-1, fd);
 		return;
 	}
 	if (!may_connect(server, identity.uid)) {
 		log_peer_event(identity.uid, LOG_LEVEL_WARN, "connection.refused", LOG_U64("uid", identity.uid),
 			       LOG_U64("connections", server->count),
 			       LOG_STR("reason", "limits.connections or limits.connections_per_user is reached"));
-		close(fd);
+		discard_socket(server->discarder, identity.uid, fd);
 		return;
 	}
 	int pidfd = peer_pidfd(fd, identity.pid, &exact);
@@ -149,13 +166,14 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 
 	(void)what;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		bool room = discarder_has_room(server->discarder);
+		int fd = room ? accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
 		if (fd >= 0) {
 			admit(server, fd);
 			continue;
 		}
-		/* Out of descriptors or memory: a listener that stays readable would spin. */
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		/* Out of descriptors, memory or room: a listener that stays readable would spin. */
+		if (!room || (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)) {
 			event_del(&server->accept);
 			(void)event_add(&server->resume, &pause);
 		}
@@ -243,7 +261,9 @@ int server_new(struct event_base *base, struct host *host, const struct server_o
 {
 	struct server *server = calloc(1, sizeof(*server));
 
-	if (!server || unpacker_new(&server->unpacker) < 0) {
+	if (!server || unpacker_new(&server->unpacker) < 0 || discarder_new(base, &server->discarder) < 0) {
+		if (server)
+			unpacker_free(server->unpacker);
 		free(server);
 		return fail_why(why, options->path, "server", ENOMEM);
 	}
@@ -252,6 +272,7 @@ int server_new(struct event_base *base, struct host *host, const struct server_o
 	server->options = *options;
 	server->fd = options->listen_fd;
 	list_init(&server->conns);
+	list_init(&server->leaving);
 	list_init(&server->dirty);
 	int error = 0;
 	if (server->fd < 0) {
@@ -259,6 +280,7 @@ int server_new(struct event_base *base, struct host *host, const struct server_o
 		server->bound = error == 0;
 	}
 	if (error < 0) {
+		discarder_free(server->discarder);
 		unpacker_free(server->unpacker);
 		free(server);
 		return error;
@@ -288,6 +310,7 @@ void server_free(struct server *server)
 		return;
 	server_stop(server);
 	event_del(&server->flush);
+	discarder_free(server->discarder);
 	if (server->bound)
 		unlink(server->options.path);
 	if (server->fd >= 0)

@@ -34,8 +34,11 @@ struct event_base *server_base(struct server *server);
 struct unpacker *server_unpacker(struct server *server);
 uint8_t *server_frame_buffer(struct server *server);
 const struct server_options *server_settings(const struct server *server);
+struct discarder *server_discarder(struct server *server);
 void server_add(struct server *server, struct conn *conn);
-/* After a connection ended. */
+/* It has ended, and still counts. */
+void server_leaving(struct conn *conn);
+/* After it was freed. */
 void server_removed(struct server *server);
 /* Send what is waiting now instead of at the end of the current callback. May end connections. */
 void server_flush(struct server *server);

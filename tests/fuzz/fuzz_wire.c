@@ -255,6 +255,8 @@ static void settle(struct rig *rig)
 	for (int i = 0; i < 64; i++) {
 		bool worked = worker_step(rig->device->worker);
 		event_base_loop(rig->base, EVLOOP_NONBLOCK);
+		while (discarder_count(server_discarder(rig->server)) > 0)
+			event_base_loop(rig->base, EVLOOP_ONCE);
 		if (!worked && i >= 2)
 			return;
 	}

@@ -193,7 +193,7 @@ START_TEST(only_sealed_populated_memory_is_imported)
 		struct buffer_request request = {.bytes = 8192, .read_only = read_only};
 		struct buffer *buffer;
 		struct fail fail = {.text = ""};
-		int result = buffer_import(session, make_kind(_i), &request, &buffer, &fail);
+		int result = try_import(session, make_kind(_i), &request, &buffer, &fail);
 		ck_assert_msg(result == results[_i][read_only], "kind %d: %d (%s)", _i, result, fail.text);
 		if (result == 0)
 			ck_assert_uint_eq(buffer->map.prot, read_only ? VFIO_READ : VFIO_READ | VFIO_WRITE);
@@ -250,7 +250,7 @@ START_TEST(ranges_are_checked_without_overflow)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct buffer *buffer;
 		struct fail fail;
-		int result = buffer_import(session, make_memory(8192, F_SEAL_SHRINK), &bad[i], &buffer, &fail);
+		int result = try_import(session, make_memory(8192, F_SEAL_SHRINK), &bad[i], &buffer, &fail);
 		ck_assert_msg(result == -EINVAL, "case %zu: %d", i, result);
 	}
 	ck_assert(quota_is_clear(&session->quota) || session->quota.used[QUOTA_BUFFERS] == 0);
@@ -272,14 +272,14 @@ START_TEST(what_is_charged_is_named_and_returned)
 
 	struct buffer *held = make_buffer(first, 8192, false);
 	/* the tenant's second connection shares the same allowance */
-	ck_assert_int_eq(buffer_import(second, make_memory(8192, F_SEAL_SHRINK), &request, &buffer, &fail), -EDQUOT);
+	ck_assert_int_eq(try_import(second, make_memory(8192, F_SEAL_SHRINK), &request, &buffer, &fail), -EDQUOT);
 	ck_assert_str_eq(fail.limit, "buffer_bytes");
 	ck_assert_str_eq(fail.owner, "tenant default:1000");
 	ck_assert_uint_eq(fail.used, 8192);
 	ck_assert_uint_eq(fail.maximum, 12288);
 	ck_assert_int_eq(buffer_release_handle(first, held->handle, NULL), 0);
 	world_work(&world);
-	ck_assert_int_eq(buffer_import(second, make_memory(8192, F_SEAL_SHRINK), &request, &buffer, &fail), 0);
+	ck_assert_int_eq(try_import(second, make_memory(8192, F_SEAL_SHRINK), &request, &buffer, &fail), 0);
 	world_close(&world);
 }
 END_TEST

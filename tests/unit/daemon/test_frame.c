@@ -24,6 +24,12 @@ static unsigned open_fds(void)
 	return count;
 }
 
+static void close_fds(struct frame *frame)
+{
+	for (int fd = frame_take_fd(frame); fd >= 0; fd = frame_take_fd(frame))
+		close(fd);
+}
+
 static void send_with_fds(int fd, size_t bytes, unsigned count)
 {
 	static uint8_t data[NPUD_MAX_FRAME_BYTES + 1];
@@ -72,7 +78,7 @@ START_TEST(frames_are_received_up_to_the_limit_and_refused_above_it)
 }
 END_TEST
 
-START_TEST(descriptors_above_the_limit_are_all_closed)
+START_TEST(descriptors_above_the_limit_are_refused_and_all_accounted_for)
 {
 	static const unsigned counts[] = {0, 1, 4, 5, 6, 7, 8, 252, 253};
 	static uint8_t data[NPUD_MAX_FRAME_BYTES];
@@ -86,13 +92,14 @@ START_TEST(descriptors_above_the_limit_are_all_closed)
 		int result = frame_receive(pair[0], &frame);
 		if (counts[i] <= NPUD_MAX_FRAME_FDS) {
 			ck_assert_int_eq(result, 1);
-			ck_assert_uint_eq(frame.fd_count, counts[i]);
-			for (unsigned k = 0; k < frame.fd_count; k++)
-				ck_assert_int_eq(fcntl(frame.fds[k], F_GETFD), FD_CLOEXEC);
-			frame_close_fds(&frame);
 		} else {
 			ck_assert_int_eq(result, -EBADMSG);
 		}
+		/* the kernel has closed none of them */
+		ck_assert_uint_eq(frame.fd_count, counts[i]);
+		for (unsigned k = 0; k < frame.fd_count; k++)
+			ck_assert_int_eq(fcntl(frame.fds[k], F_GETFD), FD_CLOEXEC);
+		close_fds(&frame);
 		ck_assert_uint_eq(open_fds(), before);
 	}
 	close(pair[0]);
@@ -114,6 +121,41 @@ START_TEST(a_peer_that_does_not_read_or_is_gone_is_told_apart)
 	result = frame_send(pair[0], data, 1, -1);
 	ck_assert(result == -EPIPE || result == -ECONNRESET);
 	close(pair[0]);
+}
+END_TEST
+
+/* One of no bytes looks like the end, and brings descriptors all the same. */
+START_TEST(a_socket_in_which_a_message_waits_is_told_apart)
+{
+	static const struct {
+		size_t bytes;
+		unsigned fds;
+	} left[] = {{0, 0}, {0, 1}, {0, 4}, {1, 0}, {1, 4}};
+	int pair[2];
+
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		unsigned before = open_fds();
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		send_with_fds(pair[1], left[i].bytes, left[i].fds);
+		if (i % 2)
+			close(pair[1]);
+		ck_assert(!frame_shut(pair[0]));
+		ck_assert_uint_eq(open_fds(), before + (i % 2 ? 1 : 2));
+		close(pair[0]);
+		if (i % 2 == 0)
+			close(pair[1]);
+	}
+	for (int gone = 0; gone < 2; gone++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		if (gone)
+			close(pair[1]);
+		ck_assert(frame_shut(pair[0]));
+		if (!gone) {
+			ck_assert_int_eq(send(pair[1], "x", 1, MSG_NOSIGNAL), -1);
+			close(pair[1]);
+		}
+		close(pair[0]);
+	}
 }
 END_TEST
 
@@ -281,8 +323,9 @@ int main(void)
 	TCase *tcase = tcase_create("frame");
 
 	tcase_add_test(tcase, frames_are_received_up_to_the_limit_and_refused_above_it);
-	tcase_add_test(tcase, descriptors_above_the_limit_are_all_closed);
+	tcase_add_test(tcase, descriptors_above_the_limit_are_refused_and_all_accounted_for);
 	tcase_add_test(tcase, a_peer_that_does_not_read_or_is_gone_is_told_apart);
+	tcase_add_test(tcase, a_socket_in_which_a_message_waits_is_told_apart);
 	tcase_add_test(tcase, a_good_request_is_decoded);
 	tcase_add_test(tcase, the_largest_honest_frame_fits_the_budget);
 	tcase_add_test(tcase, few_bytes_do_not_become_much_memory);

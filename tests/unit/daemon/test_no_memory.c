@@ -95,7 +95,7 @@ static int import(struct journey *journey)
 	memory.armed = false;
 	int fd = make_memory(request.bytes, F_SEAL_SHRINK);
 	memory.armed = true;
-	return buffer_import(journey->session, fd, &request, &journey->buffer, NULL);
+	return try_import(journey->session, fd, &request, &journey->buffer, NULL);
 }
 
 static int begin(struct journey *journey)

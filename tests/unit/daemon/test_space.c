@@ -27,7 +27,7 @@ START_TEST(buffers_lie_in_the_client_part_of_the_window_and_never_overlap)
 	for (int i = 0; i < 20; i++) {
 		struct buffer_request request = {.bytes = 12288, .align = i % 2 ? 65536 : 0};
 		struct buffer *buffer;
-		ck_assert_int_eq(buffer_import(session, make_memory(12288, F_SEAL_SHRINK), &request, &buffer, NULL), 0);
+		ck_assert_int_eq(try_import(session, make_memory(12288, F_SEAL_SHRINK), &request, &buffer, NULL), 0);
 		uint64_t at = buffer->map.iova.v - session->space.base.v;
 		ck_assert_uint_ge(at, NPU_CLIENT_OFFSET);
 		ck_assert_uint_le(at + 12288, IOVA_SLOT_USABLE_BYTES);
@@ -43,7 +43,7 @@ START_TEST(buffers_lie_in_the_client_part_of_the_window_and_never_overlap)
 	struct buffer *buffer;
 	ck_assert_int_eq(ftruncate(fd, 3ll << 30), 0);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	ck_assert_int_eq(buffer_import(session, fd, &huge, &buffer, &fail), -EINVAL);
+	ck_assert_int_eq(try_import(session, fd, &huge, &buffer, &fail), -EINVAL);
 	world_close(&world);
 }
 END_TEST

@@ -418,7 +418,7 @@ START_TEST(descriptors_count_while_they_are_open)
 	ck_assert_int_eq(session_submit(b, &request, &reply, &fail), 0);
 	close(reply.fence.notify_fd);
 	ck_assert_uint_eq(used(a, QUOTA_FDS), 7);
-	int error = buffer_import(a, make_memory(8192, F_SEAL_SHRINK), &wanted, &buffer, &fail);
+	int error = try_import(a, make_memory(8192, F_SEAL_SHRINK), &wanted, &buffer, &fail);
 	expect_refused(error, &fail, "fds", 7);
 	ck_assert_uint_eq(used(a, QUOTA_BUFFERS), 2);
 	ck_assert_uint_eq(used(a, QUOTA_BUFFER_BYTES), 16384);
@@ -470,11 +470,10 @@ START_TEST(a_session_has_a_limit_of_its_own_inside_its_tenants)
 	struct session *a = world_session(&world), *b = world_session(&world);
 	make_buffer(a, 4096, false);
 	make_buffer(a, 4096, false);
-	ck_assert_int_eq(buffer_import(a, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), -EDQUOT);
+	ck_assert_int_eq(try_import(a, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), -EDQUOT);
 	ck_assert_str_eq(fail.owner, "session");
 	make_buffer(b, 4096, false);
-	expect_refused(buffer_import(b, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), &fail, "buffers",
-		       3);
+	expect_refused(try_import(b, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), &fail, "buffers", 3);
 	world_close(&world);
 }
 END_TEST

@@ -49,11 +49,13 @@ static inline void bench_open(struct bench *bench)
 	bench_open_with(bench, 50);
 }
 
-/* Everything that can happen without waiting. */
+/* Everything that can happen without waiting for somebody else; what is discarded is closed. */
 static inline void turn(struct bench *bench)
 {
 	for (int i = 0; i < 4; i++) {
 		(void)event_base_loop(bench->base, EVLOOP_NONBLOCK);
+		while (discarder_count(server_discarder(bench->server)) > 0)
+			(void)event_base_loop(bench->base, EVLOOP_ONCE);
 		world_work(&bench->world);
 	}
 }

@@ -281,6 +281,17 @@ static inline int make_memory(uint64_t bytes, unsigned seals)
 	return fd;
 }
 
+/* What is refused stays the caller's: here it is closed. */
+static inline int try_import(struct session *session, int fd, const struct buffer_request *request, struct buffer **out,
+			     struct fail *fail)
+{
+	int error = buffer_import(session, fd, request, out, fail);
+
+	if (error < 0 && fd >= 0)
+		close(fd);
+	return error;
+}
+
 static inline struct buffer *make_buffer(struct session *session, uint64_t bytes, bool read_only)
 {
 	struct buffer_request request = {.bytes = bytes, .read_only = read_only};
