@@ -41,6 +41,7 @@ int device_new(const char *name, struct vfio_device *vfio, struct npu_device *np
 	list_init(&device->mapped);
 	list_init(&device->releasing);
 	list_init(&device->in_flight);
+	list_init(&device->leaving);
 	list_init(&device->work.unmap);
 	list_init(&device->work.map);
 	list_init(&device->work.mapped);
@@ -102,11 +103,8 @@ void device_release_buffer(struct device *device, struct buffer *buffer)
 
 static void settle_sessions(struct device *device)
 {
-	list_each (node, next, &device->host->sessions) {
-		struct session *session = list_entry(node, struct session, link);
-		if (session->device == device)
-			session_settle(session);
-	}
+	list_each (node, next, &device->leaving)
+		session_settle(list_entry(node, struct session, leaving));
 }
 
 /* Buffers went one by one; with the table goes what is left in it. */
