@@ -145,6 +145,7 @@ $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
 comma := ,
 $(B)/tests/unit/daemon/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc malloc realloc \
 	reallocarray memfd_create mmap)
+$(B)/tests/unit/daemon/test_states: private LDFLAGS += -Wl$(comma)--wrap=calloc$(comma)--wrap=free
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_libclient) $(LIBS_check)
@@ -206,10 +207,14 @@ $(B)/next-$(1)/libnpu.so.1: $(call other_obj,next-$(1),$(CLIENT_SRC))
 	$$(Q)$$(CC) $$(LDFLAGS) -shared -Wl,--version-script=libclient/libnpu.map -o $$@ $$^ $$(LIBS_libclient)
 endef
 $(foreach v,minor major,$(eval $(call version_rules,$(v))))
+# npud in the software NPU's virtual time.
+$(B)/tests/virtual/npud: $(B)/daemon/main.o $(B)/tests/virtual/npud_virtual.o $(B)/daemon.a
+	$(call step,LD)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=sched_by_name -o $@ $^ $(LIBS_daemon)
 ## make integration   npud, npu-emu and client processes together
 .PHONY: integration integration-programs
-integration-programs: $(INTEGRATION_BIN)
-integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) $(INTEGRATION_BIN)
+integration-programs: $(INTEGRATION_BIN) $(B)/tests/virtual/npud
+integration: $(B)/npud $(B)/npu-emu $(B)/npuctl $(VERSIONS) integration-programs
 	NPUD_BUILD=$(B) tests/run.sh integration $(INTEGRATION_BIN)
 
 # ------------------------------------------------------------------ hostile: every known attack on such a daemon

@@ -8,7 +8,7 @@
 #include "emulator/device.h"
 #include "emulator/log.h"
 
-static bool pool_executing(const struct device *device, const struct pool *pool)
+bool command_pool_executing(const struct device *device, const struct pool *pool)
 {
 	for (uint32_t i = 0; i < DEVICE_GROUPS; i++) {
 		const struct group *group = &device->group[i];
@@ -46,7 +46,7 @@ static int command_destroy(struct device *device, struct pool *pool)
 {
 	if (!pool->exists)
 		return -ENOENT;
-	if (pool_executing(device, pool))
+	if (command_pool_executing(device, pool))
 		return -EBUSY;
 	device_pool_stop(device, pool);
 	pool->exists = false;
@@ -59,7 +59,7 @@ static int command_abort(struct device *device, struct pool *pool)
 {
 	if (!pool->exists)
 		return -ENOENT;
-	if (device->options.hard_hangs && pool_executing(device, pool))
+	if (device->options.hard_hangs && command_pool_executing(device, pool))
 		device->hung = true;
 	if (device->hung)
 		return -EBUSY;

@@ -36,10 +36,11 @@ struct device_options {
 	uint32_t threads; /* 0: as many as host processors */
 	uint32_t gm_mib;
 	enum time_mode time;
-	uint64_t fixed_ns;
+	uint64_t fixed_ns; /* of the host, for each job; TIME_VIRTUAL: beside the time that it counts */
 	bool reset_keeps_gm;
 	bool hard_hangs; /* an abort of what runs hangs the device until a reset by the bus */
 	FILE *trace; /* borrowed; NULL = none */
+	_Atomic uint64_t *clock; /* borrowed; NULL = none: virtual time for others, which no reset sets back */
 };
 
 struct device_stats {
@@ -269,6 +270,8 @@ uint32_t device_tecs_enabled(const struct device *device);
 
 /* command.c: the command register */
 void command_issue(struct device *device, uint32_t handle);
+/* Something of the pool runs, or begins to as soon as the command scheduler looks. */
+bool command_pool_executing(const struct device *device, const struct pool *pool);
 
 /* irq.c */
 void irq_raise(struct device *device, struct pool *pool, const struct irq_event *event);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* npu-emu: the command line, the signals, and putting the pieces together. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@ struct emu_options {
 	const char *socket;
 	const char *stats;
 	const char *trace;
+	const char *clock;
 	bool msix;
 	bool blind_dma;
 };
@@ -40,10 +43,11 @@ static void emu_usage(FILE *out)
 		    "  --no-msix            INTx only\n"
 		    "  --blind-dma          send every DMA access to the client, mapped or not, and let it judge\n"
 		    "  --hard-hangs         an abort of what runs hangs the device until the bus resets it\n"
-		    "  --time MODE          fixed=NS, computed or virtual; default: as fast as possible\n"
+		    "  --time MODE          fixed=NS, computed, virtual or virtual=NS; default: as fast as possible\n"
 		    "  --reset-keeps-gm     soft reset leaves global memory alone\n"
 		    "  --stats FILE         counters as JSON, on exit and on SIGUSR1\n"
 		    "  --trace FILE         a line per register access\n"
+		    "  --clock FILE         add virtual time to the 64-bit number at the start of this file\n"
 		    "  --log-level LEVEL    error, warn (default), info, debug\n"
 		    "  --version, --help\n",
 		    out);
@@ -62,13 +66,22 @@ static int emu_number(const char *text, uint64_t low, uint64_t high, uint64_t *v
 	return 0;
 }
 
+/* "NAME=NS" */
+static bool emu_time_in_ns(const char *text, const char *name, uint64_t *ns)
+{
+	size_t bytes = strlen(name);
+
+	return strncmp(text, name, bytes) == 0 && text[bytes] == '=' &&
+	       !emu_number(text + bytes + 1, 0, 3600000000000u, ns);
+}
+
 static int emu_time(const char *text, struct device_options *options)
 {
 	if (strcmp(text, "computed") == 0)
 		options->time = TIME_COMPUTED;
-	else if (strcmp(text, "virtual") == 0)
+	else if (strcmp(text, "virtual") == 0 || emu_time_in_ns(text, "virtual", &options->fixed_ns))
 		options->time = TIME_VIRTUAL;
-	else if (strncmp(text, "fixed=", 6) == 0 && !emu_number(text + 6, 0, 3600000000000u, &options->fixed_ns))
+	else if (emu_time_in_ns(text, "fixed", &options->fixed_ns))
 		options->time = TIME_FIXED;
 	else
 		return -EINVAL;
@@ -112,6 +125,9 @@ static int emu_option(int option, const char *value, struct emu_options *options
 	case 'R':
 		options->trace = value;
 		return 0;
+	case 'C':
+		options->clock = value;
+		return 0;
 	case 'n':
 		options->msix = false;
 		return 0;
@@ -144,6 +160,7 @@ static int emu_parse(int argc, char **argv, struct emu_options *options)
 					      {"reset-keeps-gm", no_argument, NULL, 'k'},
 					      {"stats", required_argument, NULL, 'S'},
 					      {"trace", required_argument, NULL, 'R'},
+					      {"clock", required_argument, NULL, 'C'},
 					      {"log-level", required_argument, NULL, 'l'},
 					      {"version", no_argument, NULL, 'V'},
 					      {"help", no_argument, NULL, 'h'},
@@ -165,7 +182,7 @@ static int emu_parse(int argc, char **argv, struct emu_options *options)
 			return -EINVAL;
 		}
 	}
-	if (optind < argc || !options->socket) {
+	if (optind < argc || !options->socket || (options->clock && options->device.time != TIME_VIRTUAL)) {
 		emu_usage(stderr);
 		return -EINVAL;
 	}
@@ -241,19 +258,47 @@ static int emu_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int emu_trace_open(struct emu_options *options)
+{
+	if (!options->trace)
+		return 0;
+	options->device.trace = fopen(options->trace, "we");
+	if (!options->device.trace)
+		return -errno;
+	(void)setvbuf(options->device.trace, NULL, _IOLBF, 0);
+	return 0;
+}
+
+/* Shared with whoever wants to know; it stays mapped until the process ends. */
+static int emu_clock_open(struct emu_options *options)
+{
+	if (!options->clock)
+		return 0;
+	int fd = open(options->clock, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	off_t bytes = lseek(fd, 0, SEEK_END);
+	void *page = bytes < (off_t)sizeof(uint64_t)
+			 ? MAP_FAILED
+			 : mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	(void)close(fd);
+	if (page == MAP_FAILED)
+		return -EINVAL;
+	options->device.clock = page;
+	return 0;
+}
+
 static int emu_run(struct emu_options *options)
 {
 	int signal_fd = emu_signals(), err = dma_install_sigbus();
 
 	if (signal_fd < 0 || err)
 		return signal_fd < 0 ? signal_fd : err;
-	if (options->trace) {
-		options->device.trace = fopen(options->trace, "we");
-		if (!options->device.trace)
-			err = -errno;
-		else
-			(void)setvbuf(options->device.trace, NULL, _IOLBF, 0);
-	}
+	err = emu_trace_open(options);
+	if (!err)
+		err = emu_clock_open(options);
 	struct dma *dma = err ? NULL : dma_new();
 
 	if (!err)

@@ -81,11 +81,21 @@ static void regs_pool_write(struct device *device, struct pool *pool, uint32_t r
 	}
 }
 
+/* A doorbell that was rung is work, however late the host lets the command scheduler's thread look. */
+static bool regs_scheduler_is_late(const struct device *device)
+{
+	bool work = false;
+
+	for (uint32_t p = 0; p < DEVICE_POOLS; p++)
+		work |= device->pool[p].exists && command_pool_executing(device, &device->pool[p]);
+	return work && (device->tsm_pending || device->tsm_running);
+}
+
 static uint32_t regs_debug_read(const struct device *device, uint32_t offset)
 {
 	uint32_t cluster = (device->debug_select & 0xff0u) >> ZY3_DEBUG_CLUSTER_SHIFT,
 		 core = device->debug_select & 0xfu;
-	bool idle = true;
+	bool idle = !regs_scheduler_is_late(device);
 
 	if (!(device->debug_select & ZY3_DEBUG_ENABLE) || cluster != 0)
 		return 0;

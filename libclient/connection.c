@@ -228,7 +228,13 @@ uint32_t npu_device_count(struct npu_connection *connection)
 
 uint32_t npu_device_index(struct npu_connection *connection)
 {
-	return npu_link_check(connection) ? 0 : connection->device;
+	if (npu_link_check(connection))
+		return 0;
+	(void)pthread_mutex_lock(&connection->lock);
+	uint32_t device = connection->device;
+
+	(void)pthread_mutex_unlock(&connection->lock);
+	return device;
 }
 
 int npu_device_info(struct npu_connection *connection, uint32_t index, struct npu_device_info *info)

@@ -245,6 +245,10 @@ void npu_events_event(struct npu_connection *connection, const Npud__Event *even
 			connection->device_status[event->device_state->index] =
 			    (enum npu_device_status)event->device_state->status;
 		break;
+	case NPUD__EVENT__BODY_SESSION_MOVED:
+		if (event->session_moved->device < connection->device_count)
+			connection->device = event->session_moved->device;
+		break;
 	default:
 		/* an event of a newer daemon */
 		break;

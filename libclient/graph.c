@@ -35,7 +35,7 @@ static int check_target(struct npu_graph *graph, struct npu_device_info *info)
 	if (connection->device_count == 0)
 		return npu_fail(-ENODEV, "npud serves no NPU");
 	/* the other devices of the host are for other sessions */
-	int rc = npu_device_info(connection, connection->device, info);
+	int rc = npu_device_info(connection, npu_device_index(connection), info);
 
 	if (rc)
 		return rc;

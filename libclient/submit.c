@@ -75,11 +75,10 @@ struct submit_frame {
 	uint64_t fences[NPU_MAX_DEPENDENCIES];
 };
 
-static void frame_init(struct submit_frame *frame, uint64_t handle, const struct npu_submit_options *options)
+static void frame_init(struct submit_frame *frame, const struct npu_submit_options *options)
 {
 	npud__job_submit__init(&frame->submit);
 	npud__request__init(&frame->request);
-	frame->submit.job = handle;
 	frame->submit.budget_ns = options ? options->budget_ns : 0;
 	frame->request.body_case = NPUD__REQUEST__BODY_JOB_SUBMIT;
 	frame->request.job_submit = &frame->submit;
@@ -92,12 +91,13 @@ static int begin(struct npu_job *job, const struct npu_submit_options *options, 
 	struct npu_connection *connection = job->graph->connection;
 	int rc = 0;
 
+	frame_init(frame, options);
 	(void)pthread_mutex_lock(&connection->lock);
 	struct npu_slot *slot = take_slot(job, options, &rc);
 
 	if (slot) {
 		*ticket = slot->ticket;
-		frame_init(frame, job->handle, options);
+		frame->submit.job = job->handle;
 		frame->submit.cookie = slot->ticket;
 		frame->request.serial = slot->serial;
 		if (job->handle == 0)
@@ -340,7 +340,7 @@ static int submit_with(struct npu_job *job, const struct npu_submit_options *opt
 	uint64_t name = 0;
 
 	/* first: it may wait, and nothing is taken yet */
-	frame_init(&before, 0, NULL);
+	frame_init(&before, NULL);
 	int rc = frame_depend(&before, connection, run);
 
 	if (rc == 0)

@@ -75,7 +75,7 @@ int npu_why_session(struct npu_connection *connection, uint64_t session, uint64_
 /* What is over is known here. */
 static int explain_end(struct npu_connection *connection, uint64_t ticket, struct npu_why *why)
 {
-	*why = (struct npu_why){.state = NPU_WHY_ENDED, .device = connection->device};
+	*why = (struct npu_why){.state = NPU_WHY_ENDED, .device = npu_device_index(connection)};
 	(void)pthread_mutex_lock(&connection->lock);
 	const struct npu_slot *slot = npu_slot_of(connection, ticket);
 

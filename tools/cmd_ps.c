@@ -15,9 +15,9 @@ const char usage_ps[] = "usage: npuctl ps [-j | --json] [--socket NPUD.sock]\n"
 
 static const char *state_name(enum npu_session_state state)
 {
-	static const char *const names[] = {"?", "open", "closing"};
+	static const char *const names[] = {"?", "open", "closing", "quarantined"};
 
-	return state >= NPU_SESSION_OPEN && state <= NPU_SESSION_CLOSING ? names[state] : names[0];
+	return state >= NPU_SESSION_OPEN && state <= NPU_SESSION_QUARANTINED ? names[state] : names[0];
 }
 
 /* ------------------------------------------------------------------ for people */

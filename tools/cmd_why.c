@@ -58,6 +58,7 @@ static void waiting_print(const struct npu_why *why)
 	count_print(&separator, why->job_ahead, "earlier run of its job", "earlier runs of its job");
 	count_print(&separator, why->dependencies, "submission that it depends on", "submissions that it depends on");
 	count_print(&separator, why->fences, "fence", "fences");
+	count_print(&separator, why->limits >> NPU_LIMIT_DEVICE_CHANGING & 1, "move of its session to another NPU", "");
 }
 
 static void order_print(const struct npu_why *why)

@@ -188,16 +188,19 @@ static void reap_run(struct work *work)
 static void reap_done(struct work *work)
 {
 	struct buffer *buffer = list_entry(work, struct buffer, reap);
+	struct session *session = buffer->session;
 
 	if (buffer->unmap_error == -ENODEV)
-		buffer->session->device->lost = true;
+		session->device->lost = true;
 	else if (buffer->unmap_error < 0)
-		buffer->session->device->leaking = true;
-	address_space_release(&buffer->session->space, buffer->map.iova, buffer->map.bytes);
-	quota_release_all(&buffer->session->quota, BUFFER_AMOUNTS(buffer->map.bytes), BUFFER_PARTS);
+		session->device->leaking = true;
+	address_space_release(&session->space, buffer->map.iova, buffer->map.bytes);
+	quota_release_all(&session->quota, BUFFER_AMOUNTS(buffer->map.bytes), BUFFER_PARTS);
 	buffer->map.fd = -1;
 	buffer->reaped = true;
+	session->releases--;
 	buffer_free_if_unused(buffer);
+	session_settle(session);
 }
 
 void buffer_reap(struct buffer *buffer)
@@ -210,8 +213,10 @@ void buffer_reap(struct buffer *buffer)
 
 static void release_if_unused(struct buffer *buffer)
 {
-	if (buffer->released && buffer->pins == 0)
-		device_release_buffer(buffer->session->device, buffer);
+	if (!buffer->released || buffer->pins)
+		return;
+	buffer->session->releases++;
+	device_release_buffer(buffer->session->device, buffer);
 }
 
 void buffer_release(struct buffer *buffer)

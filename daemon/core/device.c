@@ -20,6 +20,9 @@
 /* While something is in flight the watchdog looks at least this often: it also finds lost interrupts. */
 #define WATCHDOG_NS (250 * NSEC_PER_MSEC)
 
+/* The last user of a slot that is no session any more, as far as this device knows. */
+#define SLOT_OF_NOBODY UINT64_MAX
+
 static void device_arm(struct device *device, nsec_t now);
 
 int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out)
@@ -107,16 +110,24 @@ static void settle_sessions(struct device *device)
 		session_settle(list_entry(node, struct session, leaving));
 }
 
-/* Buffers went one by one; with the table goes what is left in it. */
-void device_leave_space(struct device *device, struct address_space *space)
+static void leave_mapping(struct device *device, struct mapping *mapping)
 {
-	for (uint32_t i = 0; space->pieces && i < ARENA_PIECES; i++) {
-		if (!space->pieces[i].live)
-			continue;
-		space->pieces[i].live = false;
-		list_remove(&space->pieces[i].link);
-		device->mapping_count--;
-	}
+	if (!mapping->live)
+		return;
+	mapping->live = false;
+	list_remove(&mapping->link);
+	device->mapping_count--;
+}
+
+/* With the table goes what is left in it. */
+void device_leave_space(struct device *device, struct session *session)
+{
+	struct mapping *pieces = session->space.pieces;
+
+	for (uint32_t i = 0; pieces && i < ARENA_PIECES; i++)
+		leave_mapping(device, &pieces[i]);
+	list_each (node, next, &session->buffers)
+		leave_mapping(device, &list_entry(node, struct buffer, link)->map);
 }
 
 /* ------------------------------------------------------------------ worker requests */
@@ -171,6 +182,14 @@ void device_was_reset(struct device *device)
 	if (!device->host->options.quirks.reset_keeps_gm)
 		device->gm_session = 0;
 	memset(device->slot_user, 0, sizeof(device->slot_user));
+}
+
+void device_forget_slot(struct device *device, const struct session *session)
+{
+	uint64_t *user = &device->slot_user[session->space.slot];
+
+	if (*user == session->id)
+		*user = SLOT_OF_NOBODY;
 }
 
 void device_now_holds(struct device *device, const struct session *session)

@@ -116,7 +116,8 @@ struct device {
 	uint32_t slots; /* bit per slot that sessions can have */
 	uint64_t window_bytes; /* addresses of a slot for buffers, holes included */
 	bool pumping;
-	uint32_t sessions;
+	uint32_t sessions; /* that sit here */
+	uint32_t occupied; /* of them, with a submission that has not ended */
 
 	/* tenure */
 	nsec_t switch_began;
@@ -182,6 +183,8 @@ void device_pump(struct device *device);
 void device_wake(struct device *device);
 bool device_holds(const struct device *device, const struct session *session);
 bool device_is_usable(const struct device *device);
+/* What is prepared for one of them, addresses and jobs, is good for the other. */
+bool device_is_alike(const struct device *device, const struct device *other);
 void device_release_buffer(struct device *device, struct buffer *buffer);
 
 /* --- inside core */
@@ -196,8 +199,10 @@ int device_map_all(struct device_work *work);
 int device_unmap_all(struct device_work *work);
 int device_attach(struct device *device, const struct address_space *space);
 void device_free_space(struct device *device, struct address_space *space);
-/* device.c: before that, on the loop: nothing of the space is live. */
-void device_leave_space(struct device *device, struct address_space *space);
+/* device.c: before that, on the loop: nothing of the session is live. The device does not hold it. */
+void device_leave_space(struct device *device, struct session *session);
+/* What its caches know of the session's addresses is old when that returns. */
+void device_forget_slot(struct device *device, const struct session *session);
 /* device_work.c */
 void device_work_start(struct device *device, enum device_op op, enum device_state state);
 void device_work_run(struct work *work);

@@ -11,6 +11,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/move.h"
 #include "daemon/core/session.h"
 #include "daemon/util/barrier.h"
 #include "daemon/util/clock.h"
@@ -210,6 +211,12 @@ bool device_has_room(const struct device *device)
 	return device->in_flight_count < options->max_in_flight && ahead_ns < options->max_in_flight_ns;
 }
 
+/* It has nothing more for this device. */
+static bool is_left(const struct session *attached)
+{
+	return attached && (attached->closing || move_is_pending(attached));
+}
+
 void device_feed(struct device *device)
 {
 	if (device->redial)
@@ -237,8 +244,7 @@ void device_feed(struct device *device)
 				device_evict(device);
 			return;
 		}
-		bool leave = device->attached && device->attached->closing;
-		if ((leave || device->dirty) && device->in_flight_count == 0) {
+		if ((is_left(device->attached) || device->dirty) && device->in_flight_count == 0) {
 			device_start_switch(device, NULL, NULL);
 			return;
 		}

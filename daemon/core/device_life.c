@@ -35,8 +35,8 @@ void device_forget_mappings(struct device *device)
 	device->mapping_count = 0;
 	list_each (node, next, &device->host->sessions) {
 		struct session *session = list_entry(node, struct session, link);
-		/* One that ends right now belongs to the worker, which sees that the transport went. */
-		if (session->device == device && !session->reaping)
+		/* One that ends or moves away right now belongs to the worker, which sees that the transport went. */
+		if (session->device == device && !session->reaping && !session->leaving)
 			session->space.io = NULL;
 	}
 	device->attached = NULL;
@@ -58,7 +58,7 @@ static void drop_queue(struct device *device, nsec_t now)
 {
 	list_each (node, next, &device->host->sessions) {
 		struct session *session = list_entry(node, struct session, link);
-		if (session->device == device)
+		if (session->seat == device)
 			session_drop(session, OUT_DEVICE_GONE, device->reason, now);
 	}
 }
@@ -153,6 +153,17 @@ static bool is_the_same(const struct npu_identity *a, const struct npu_identity 
 {
 	return strcmp(a->name, b->name) == 0 && a->cores == b->cores && a->tecs == b->tecs &&
 	       a->gm_bytes == b->gm_bytes;
+}
+
+static bool reaches_the_same(const struct space_reach *a, const struct space_reach *b)
+{
+	return a->generation == b->generation && a->reserved_count == b->reserved_count &&
+	       memcmp(a->reserved, b->reserved, a->reserved_count * sizeof(a->reserved[0])) == 0;
+}
+
+bool device_is_alike(const struct device *device, const struct device *other)
+{
+	return is_the_same(&device->identity, &other->identity) && reaches_the_same(&device->reach, &other->reach);
 }
 
 static void refuse_return(struct device *device, const char *why)

@@ -78,12 +78,12 @@ int device_map_all(struct device_work *work)
 	return 0;
 }
 
-/* The table of a session that ended; nothing of it is in any list. */
+/* The table of a session that ended or moves away; nothing of it is in any list. It stays if that fails. */
 void device_free_space(struct device *device, struct address_space *space)
 {
-	/* With the transport went its tables. */
-	if (!space->io || !device->vfio)
+	if (!space->io)
 		return;
-	if (device->vfio->ops->space_free(device->vfio, space->io) == 0)
+	/* With the transport went its tables. */
+	if (!device->vfio || device->vfio->ops->space_free(device->vfio, space->io) == 0)
 		space->io = NULL;
 }

@@ -12,6 +12,7 @@
 #include "daemon/core/host.h"
 #include "daemon/core/offence.h"
 #include "daemon/core/session.h"
+#include "daemon/core/tenant.h"
 #include "daemon/log.h"
 #include "daemon/npu/v3_tcb.h"
 #include "daemon/util/barrier.h"
@@ -203,7 +204,8 @@ static void log_climb(const struct device *device, nsec_t now)
 	log_event(LOG_LEVEL_WARN, "device.recovered", LOG_STR("device", device->name),
 		  LOG_STR("rung", recovery_rung_name(recovery->rung)),
 		  LOG_U64("ns", recovery_climb_ns(recovery, now.v)), LOG_STR("reason", reason),
-		  LOG_U64("tenant", guilty ? guilty->identity.uid : 0), LOG_U64("session", guilty ? guilty->id : 0));
+		  LOG_STR("tenant", guilty ? tenant_name(guilty->tenant) : ""),
+		  LOG_U64("session", guilty ? guilty->id : 0));
 }
 
 static void settle_rung(struct device *device, nsec_t now)

@@ -9,7 +9,8 @@
 
 #include "daemon/core/device.h"
 
-#define IDLE_POLLS 40
+/* Pauses double: a device that is nearly idle is not kept waiting, one that is late (its host may be) gets 25 ms. */
+#define IDLE_POLLS 9
 #define IDLE_POLL_NS 50000
 #define DRAIN_ROUNDS 512 /* more than any device can have pending: a driver gives one cause a call */
 
@@ -58,14 +59,14 @@ static int drain(struct device_work *work)
 static int wait_idle(struct npu_device *npu)
 {
 	struct timespec pause = {.tv_nsec = IDLE_POLL_NS};
+	int idle = npu->ops->is_idle(npu);
 
-	for (int i = 0; i < IDLE_POLLS; i++) {
-		int idle = npu->ops->is_idle(npu);
-		if (idle != 0)
-			return idle;
+	for (int i = 0; i < IDLE_POLLS && idle == 0; i++) {
 		nanosleep(&pause, NULL);
+		pause.tv_nsec *= 2;
+		idle = npu->ops->is_idle(npu);
 	}
-	return 0;
+	return idle;
 }
 
 static int reset(struct device_work *work)
@@ -88,6 +89,7 @@ int device_destroy_pool(struct npu_device *npu)
 
 	for (int i = 0; i < IDLE_POLLS && error == -EBUSY; i++) {
 		nanosleep(&pause, NULL);
+		pause.tv_nsec *= 2;
 		error = npu->ops->pool_destroy(npu);
 	}
 	return error;

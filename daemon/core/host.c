@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/core/device.h"
+#include "daemon/core/move.h"
 #include "daemon/core/session.h"
 #include "daemon/core/tenant.h"
 #include "daemon/core/timeline.h"
@@ -91,6 +92,9 @@ void host_device_changed(struct host *host, const struct device *device)
 	list_each (node, next, &host->sessions) {
 		struct session *session = list_entry(node, struct session, link);
 		session->devices_changed |= 1u << device->index;
+		/* It goes where its jobs run, as soon as there is such a place. */
+		if (!device_is_usable(session->device))
+			move_consider(session);
 		session_notify(session);
 	}
 }

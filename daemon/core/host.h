@@ -97,7 +97,7 @@ struct device *host_pick_device(struct host *host);
 /* Of those that fit into what the device can address, the slot with the fewest sessions. */
 uint32_t host_pick_slot(const struct host *host, const struct device *device);
 
-/* Tell every session. */
+/* Tell every session; those whose device is gone may find another one. */
 void host_device_changed(struct host *host, const struct device *device);
 
 void host_stats_read(const struct host *host, struct host_stats *out);

@@ -35,12 +35,14 @@ bool offence_book(struct session *session, enum outcome outcome, nsec_t now)
 
 	if (outcome != OUT_TIMEOUT && outcome != OUT_FAULT && outcome != OUT_EXCEPTION)
 		return false;
-	struct quarantine_account *account = quarantine_account_of(rules, &host->offenders, session->tenant->key, now.v);
+	struct quarantine_account *account =
+	    quarantine_account_of(rules, &host->offenders, session->tenant->key, now.v);
 	bool one = quarantine_blame(rules, rules->session_threshold, &session->offences, now.v);
 	bool all = quarantine_blame(rules, rules->tenant_threshold, account, now.v);
 	if (one)
 		log_event(LOG_LEVEL_WARN, "session.quarantined", LOG_U64("session", session->id),
-			  LOG_STR("tenant", tenant_name(session->tenant)), LOG_U64("for_ns", session_left(session, now)));
+			  LOG_STR("tenant", tenant_name(session->tenant)),
+			  LOG_U64("for_ns", session_left(session, now)));
 	if (all)
 		log_event(LOG_LEVEL_WARN, "tenant.quarantined", LOG_STR("tenant", tenant_name(session->tenant)),
 			  LOG_U64("for_ns", tenant_left(host, session->tenant->key, now)));
@@ -85,10 +87,11 @@ int offence_pardon_tenant(struct host *host, const char *name, struct fail *fail
 	uint64_t key;
 
 	if (tenant_key(host, name, &key) < 0)
-		return fail_set(fail, ENOENT,
-				"tenant \"%s\": no rule of npud.json makes such a tenant; a name is RULE, or RULE:USER where "
-				"each user pays alone",
-				name);
+		return fail_set(
+		    fail, ENOENT,
+		    "tenant \"%s\": no rule of npud.json makes such a tenant; a name is RULE, or RULE:USER where "
+		    "each user pays alone",
+		    name);
 	struct quarantine_account *account = quarantine_find(&host->offenders, key);
 	if (account)
 		quarantine_pardon(account);

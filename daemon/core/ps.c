@@ -4,8 +4,10 @@
 
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
+#include "daemon/core/offence.h"
 #include "daemon/core/session.h"
 #include "daemon/core/tenant.h"
+#include "daemon/util/clock.h"
 
 /* A session that was alone on its device has all of it. */
 static uint32_t share_of(const struct session *session)
@@ -50,7 +52,14 @@ static void name_submissions(struct ps_session *row, const struct session *sessi
 		row->submissions[i] = submission_id(oldest[i]);
 }
 
-static void fill(struct ps_session *row, const struct session *session)
+static enum ps_state state_of(struct session *session, nsec_t now)
+{
+	if (session->closing)
+		return PS_CLOSING;
+	return offence_check(session, now, NULL) < 0 ? PS_QUARANTINED : PS_OPEN;
+}
+
+static void fill(struct ps_session *row, struct session *session, nsec_t now)
 {
 	*row = (struct ps_session){
 	    .id = session->id,
@@ -59,7 +68,7 @@ static void fill(struct ps_session *row, const struct session *session)
 	    .uid = session->identity.uid,
 	    .client = session->client,
 	    .device = session->device,
-	    .closing = session->closing,
+	    .state = state_of(session, now),
 	    .attached = session->device->attached == session,
 	    .queues = session->queue_handles.live + 1,
 	    .buffers = session->quota.used[QUOTA_BUFFERS],
@@ -78,16 +87,18 @@ static void fill(struct ps_session *row, const struct session *session)
 
 void ps_read(const struct host *host, const struct viewer *viewer, uint64_t from, struct ps_page *page)
 {
+	nsec_t now = clock_now();
+
 	page->count = 0;
 	page->next = 0;
 	list_each (node, next, &host->sessions) {
-		const struct session *session = list_entry(node, struct session, link);
+		struct session *session = list_entry(node, struct session, link);
 		if (session->id < from || !viewer_sees_session(viewer, session))
 			continue;
 		if (page->count == NPUD_MAX_PS_SESSIONS_PER_FRAME) {
 			page->next = session->id;
 			return;
 		}
-		fill(&page->sessions[page->count++], session);
+		fill(&page->sessions[page->count++], session, now);
 	}
 }

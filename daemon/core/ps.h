@@ -14,6 +14,13 @@
 struct device;
 struct host;
 
+/* The numbers of enum SessionState in npud.proto. */
+enum ps_state {
+	PS_OPEN = 1,
+	PS_CLOSING, /* the client is gone, what it had not yet */
+	PS_QUARANTINED, /* no submission is taken */
+};
+
 struct ps_session {
 	uint64_t id;
 	const char *tenant; /* its name */
@@ -21,7 +28,7 @@ struct ps_session {
 	uid_t uid;
 	const char *client;
 	const struct device *device;
-	bool closing; /* the client is gone, what it had not yet */
+	enum ps_state state;
 	bool attached; /* it holds the device */
 	uint32_t queues; /* with its own */
 	uint64_t buffers;

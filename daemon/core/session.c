@@ -11,6 +11,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/move.h"
 #include "daemon/core/offence.h"
 #include "daemon/core/tenant.h"
 #include "daemon/util/clock.h"
@@ -97,7 +98,8 @@ static int session_enter(struct session *session, struct fail *fail)
 				strerror(-error));
 	}
 	session->id = ++host->next_session;
-	session->device->sessions++;
+	session->seat = session->device;
+	session->seat->sessions++;
 	session->device_before_ns = device->counters.used_ns;
 	share_open(session);
 	host->slot_sessions[session->space.slot]++;
@@ -148,7 +150,7 @@ void session_set_client(struct session *session, const char *name)
 
 static void reap_run(struct work *work)
 {
-	struct session *session = list_entry(work, struct session, reap);
+	struct session *session = list_entry(work, struct session, work);
 
 	device_free_space(session->device, &session->space);
 	address_space_fini(&session->space);
@@ -156,13 +158,13 @@ static void reap_run(struct work *work)
 
 static void reap_done(struct work *work)
 {
-	struct session *session = list_entry(work, struct session, reap);
+	struct session *session = list_entry(work, struct session, work);
 	struct host *host = session->host;
 
 	share_close(session);
 	host->slot_sessions[session->space.slot]--;
 	host->session_count--;
-	session->device->sessions--;
+	session->seat->sessions--;
 	list_remove(&session->link);
 	list_remove(&session->leaving);
 	quota_release(&session->quota, QUOTA_SESSIONS, 1);
@@ -178,14 +180,19 @@ static void reap_done(struct work *work)
 
 void session_settle(struct session *session)
 {
-	if (!session->closing || session->reaping || session->active || !list_empty(&session->buffers) ||
+	if (!session->closing) {
+		if (move_is_pending(session))
+			move_continue(session);
+		return;
+	}
+	if (session->reaping || session->leaving || session->active || !list_empty(&session->buffers) ||
 	    !list_empty(&session->jobs) || device_holds(session->device, session))
 		return;
-	device_leave_space(session->device, &session->space);
+	device_leave_space(session->device, session);
 	session->reaping = true;
-	session->reap.run = reap_run;
-	session->reap.done = reap_done;
-	worker_submit(session->device->worker, &session->reap);
+	session->work.run = reap_run;
+	session->work.done = reap_done;
+	worker_submit(session->device->worker, &session->work);
 }
 
 static int by_arrival(const void *a, const void *b)
@@ -296,6 +303,10 @@ void session_peek_event(struct session *session, struct session_event *event)
 	} else if (!list_empty(&session->final)) {
 		event->kind = EVENT_DONE;
 		event->submission = list_entry(list_first(&session->final), struct submission, link);
+	} else if (session->moved) {
+		/* Before the news of the device that it left: that one is no concern of its client's any more. */
+		event->kind = EVENT_MOVED;
+		event->device = session->seat;
 	} else if (session->devices_changed) {
 		event->kind = EVENT_DEVICE;
 		event->device = session->host->devices[__builtin_ctz(session->devices_changed)];
@@ -318,6 +329,9 @@ void session_pop_event(struct session *session, const struct session_event *even
 		session->unreported--;
 		list_entry(first, struct submission, link)->state = SUBMISSION_FREE;
 		list_append(&session->free_submissions, first);
+		break;
+	case EVENT_MOVED:
+		session->moved = false;
 		break;
 	case EVENT_DEVICE:
 		session->devices_changed &= ~(1u << event->device->index);

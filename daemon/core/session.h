@@ -63,7 +63,10 @@ struct session {
 	struct quarantine_account offences;
 	struct sched_session share;
 	struct queue queue; /* of submissions that name no other */
-	struct device *device;
+	struct device *device; /* that its memory is mapped for and its jobs run on */
+	struct device *seat; /* where it sits from its next submission on: another one while it moves */
+	nsec_t seated; /* since when; 0: since it began */
+	bool stays; /* its client knows of no moves */
 	struct session_identity identity;
 	char client[NPUD_MAX_CLIENT_BYTES + 1]; /* what it calls itself: printable ASCII */
 	const struct session_hooks *hooks; /* NULL once the client is gone */
@@ -92,13 +95,16 @@ struct session {
 	uint32_t print_first;
 	uint32_t print_count;
 	uint64_t prints_dropped;
+	bool moved; /* the client has to be told where it sits */
 	uint32_t devices_changed; /* bit per device whose state the client has to be told */
 
 	uint16_t next_grid;
 	char map_failure[256]; /* why the last job whose memory could not be mapped failed */
 	bool closing;
-	bool reaping;
-	struct work reap;
+	uint32_t releases; /* of its buffers, that the device or its worker has still to let go of */
+	bool reaping; /* its space is the worker's: the end */
+	bool leaving; /* the same: its table on the device that it moves away from is freed */
+	struct work work; /* of these two */
 };
 
 int session_open(struct host *host, const struct session_identity *identity, const struct session_hooks *hooks,
@@ -108,7 +114,7 @@ int session_open(struct host *host, const struct session_identity *identity, con
 void session_close(struct session *session);
 /* Whatever the client says. */
 void session_set_client(struct session *session, const char *name);
-/* Frees a closing session of which nothing is left. Call after anything of it ended. */
+/* Frees a closing session of which nothing is left, or goes on with its move. Call after anything of it ended. */
 void session_settle(struct session *session);
 
 /* Everything of it that is not on the device ends. */
@@ -148,7 +154,7 @@ enum cancel_state session_cancel(struct session *session, uint64_t submission);
 
 /* What the client has to be told next; `kind` 0 = nothing. Valid until session_pop_event(). */
 struct session_event {
-	enum { EVENT_NONE = 0, EVENT_PRINT, EVENT_DONE, EVENT_DEVICE } kind;
+	enum { EVENT_NONE = 0, EVENT_PRINT, EVENT_DONE, EVENT_MOVED, EVENT_DEVICE } kind;
 	const struct session_print *print;
 	const struct submission *submission;
 	const struct device *device;

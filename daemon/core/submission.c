@@ -7,6 +7,7 @@
 #include "daemon/core/fence.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/move.h"
 #include "daemon/core/queue.h"
 #include "daemon/core/session.h"
 #include "daemon/core/timeline.h"
@@ -20,7 +21,8 @@ uint64_t submission_id(const struct submission *submission)
 
 bool submission_is_ready(const struct submission *submission)
 {
-	return submission->dependencies == 0 && list_first(&submission->job->runs) == &submission->turn;
+	return submission->dependencies == 0 && list_first(&submission->job->runs) == &submission->turn &&
+	       !move_is_pending(submission->session);
 }
 
 static void count(const struct submission *submission, uint32_t by)
@@ -115,7 +117,8 @@ static void account(const struct submission *submission, nsec_t now)
 	struct session *session = submission->session;
 	struct host *host = session->host;
 
-	session->active--;
+	if (--session->active == 0)
+		session->seat->occupied--;
 	quota_release(&session->quota, QUOTA_QUEUED, 1);
 	session->completed++;
 	session->device_ns += submission->result.device_ns;

@@ -96,7 +96,7 @@ uint64_t submission_id(const struct submission *submission);
 /* Every change between states that are counted, into them and out of them. */
 void submission_move(struct submission *submission, enum submission_state state);
 
-/* Nothing that it waited for is still to come, except its turn in its queue. */
+/* Nothing that it waited for is still to come, except its turn in its queue; nor does its session move. */
 bool submission_is_ready(const struct submission *submission);
 
 /* The final outcome: counts it, frees the job for its next run, and queues the event for the client. */

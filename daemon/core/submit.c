@@ -9,6 +9,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/move.h"
 #include "daemon/core/offence.h"
 #include "daemon/core/session.h"
 #include "daemon/util/clock.h"
@@ -52,8 +53,8 @@ static int check_job(struct session *session, const struct job *job, struct fail
 {
 	if (!job->committed)
 		return fail_set(fail, EINVAL, "job 0x%" PRIx64 ": not committed", job->handle);
-	if (!device_is_usable(session->device))
-		return fail_set(fail, ENODEV, "device %s: %s", session->device->name, session->device->reason);
+	if (!device_is_usable(session->seat))
+		return fail_set(fail, ENODEV, "device %s: %s", session->seat->name, session->seat->reason);
 	if (list_empty(&session->free_submissions))
 		return fail_limit(fail, "event_credits", "session", NPUD_MAX_INFLIGHT_EVENTS, NPUD_MAX_INFLIGHT_EVENTS,
 				  "read the completions of earlier submissions");
@@ -166,7 +167,8 @@ static void enter(struct submission *submission, struct job *job, struct queue *
 {
 	struct session *session = submission->session;
 
-	session->active++;
+	if (session->active++ == 0)
+		session->seat->occupied++;
 	session->host->counters.submissions++;
 	if (job->active++ == 0)
 		for (uint32_t i = 0; i < job->buffer_count; i++)
@@ -209,6 +211,7 @@ int session_submit(struct session *session, const struct submit_request *request
 		error = pay(session, request, reply, fail);
 	if (error)
 		return error;
+	move_consider(session);
 	struct submission *submission = take_submission(session);
 	if (request->want_fence)
 		submission->fence = reply->fence.hold->fence;

@@ -9,6 +9,7 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
+#include "daemon/core/move.h"
 #include "daemon/core/session.h"
 #include "daemon/util/clock.h"
 
@@ -34,6 +35,8 @@ static void explain_waiting(const struct submission *submission, struct why *why
 		why->fences += wait->by_fence;
 		why->dependencies += !wait->by_fence;
 	}
+	if (move_is_pending(submission->session))
+		why->limits |= 1u << WHY_DEVICE_CHANGING;
 }
 
 /* ------------------------------------------------------------------ queued */

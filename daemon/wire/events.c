@@ -106,6 +106,17 @@ static size_t encode_device(const struct device *device, uint8_t *out, size_t by
 	return pack(&event, out, bytes);
 }
 
+static size_t encode_moved(const struct device *device, uint8_t *out, size_t bytes)
+{
+	Npud__Event event = NPUD__EVENT__INIT;
+	Npud__SessionMoved moved = NPUD__SESSION_MOVED__INIT;
+
+	moved.device = device->index;
+	event.body_case = NPUD__EVENT__BODY_SESSION_MOVED;
+	event.session_moved = &moved;
+	return pack(&event, out, bytes);
+}
+
 size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *out, size_t bytes)
 {
 	switch (event->kind) {
@@ -113,6 +124,8 @@ size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *
 		return encode_print(event->print, out, bytes);
 	case EVENT_DONE:
 		return encode_done(event->submission, minor, out, bytes);
+	case EVENT_MOVED:
+		return encode_moved(event->device, out, bytes);
 	case EVENT_DEVICE:
 		return encode_device(event->device, out, bytes);
 	case EVENT_NONE:

@@ -90,7 +90,8 @@ int frame_send(int fd, const uint8_t *data, size_t bytes, int with)
 	}
 	if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;
-	/* Descriptors on their way to clients that do not read are counted together: no reason to keep others waiting. */
+	/* Descriptors on their way to clients that do not read are counted together: no reason to keep others waiting.
+	 */
 	if (errno == ETOOMANYREFS && with >= 0)
 		return frame_send(fd, data, bytes, -1);
 	return errno == EINTR || errno == EWOULDBLOCK || errno == ENOBUFS ? -EAGAIN : -errno;

@@ -15,6 +15,7 @@
 #include "daemon/wire/server.h"
 
 #define FEATURES 0u
+#define MOVES_MINOR 2u /* the first version with SessionMoved */
 
 int reply_empty(struct request *request)
 {
@@ -55,6 +56,8 @@ int handle_hello(struct request *request)
 	uint32_t ours = NPUD_PROTOCOL_MINOR;
 	conn->minor = hello->minor < ours ? hello->minor : ours;
 	reply->minor = conn->minor;
+	/* It could not be told, and was promised that there is nothing to tell. */
+	conn->session->stays = conn->minor < MOVES_MINOR;
 	reply->features = hello->features & FEATURES;
 	reply->server_version = (char *)(uintptr_t)NPUD_VERSION;
 	reply->session = conn->session->id;

@@ -19,6 +19,11 @@
 _Static_assert(NPUD_MAX_PS_SESSIONS_PER_FRAME *ROW_BYTES + TOTALS_BYTES + ENVELOPE_BYTES <= CONN_OUT_BYTES,
 	       "the fullest page fits a reply");
 
+_Static_assert((int)PS_OPEN == (int)NPUD__SESSION_STATE__SESSION_OPEN &&
+		   (int)PS_CLOSING == (int)NPUD__SESSION_STATE__SESSION_CLOSING &&
+		   (int)PS_QUARANTINED == (int)NPUD__SESSION_STATE__SESSION_QUARANTINED,
+	       "core counts states as the protocol does");
+
 static void fill_totals(struct ps_reply *to, const struct host *host)
 {
 	for (unsigned class = 0; class < SCHED_CLASSES; class ++) {
@@ -45,7 +50,7 @@ static void fill_session(Npud__PsSession *to, struct ps_session *from)
 	to->client = (char *)(uintptr_t)from->client;
 	to->device = from->device->index;
 	to->device_name = (char *)(uintptr_t)from->device->name;
-	to->state = from->closing ? NPUD__SESSION_STATE__SESSION_CLOSING : NPUD__SESSION_STATE__SESSION_OPEN;
+	to->state = (Npud__SessionState)from->state;
 	to->attached = from->attached;
 	to->queues = from->queues;
 	to->buffers = from->buffers;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two NPUs in one host: a session sits on one of them, and what happens to the other is none of its business. */
+/*
+ * Two NPUs in one host: a session sits on one of them, and what happens to the other is none of its business, unless
+ * they are alike: then it moves to where there is less to do, or away from what is gone.
+ */
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,7 +14,7 @@
 
 #define SESSIONS 6u
 
-/* A harness whose npud serves a second software NPU, with one core instead of three. */
+/* A harness whose npud serves a second software NPU: with one core it is of another kind, with three it is alike. */
 struct pair {
 	struct harness *harness;
 	char socket[96];
@@ -36,12 +39,12 @@ static void wait_for_socket(const char *path)
 	ck_assert_msg(rc == 0, "the second npu-emu does not listen");
 }
 
-static struct pair pair_start(void)
+static struct pair pair_start(const char *cores)
 {
 	struct pair pair = {.harness = harness_start(NULL)};
 	struct harness *harness = pair.harness;
 	char program[4096];
-	const char *argv[] = {program, "--socket", pair.socket, "--cores", "1", NULL};
+	const char *argv[] = {program, "--socket", pair.socket, "--cores", cores, NULL};
 
 	ck_assert_int_eq(kill(harness->npud, SIGTERM), 0);
 	ck_assert_int_eq(harness_wait(harness->npud), 0);
@@ -92,7 +95,7 @@ static void connect_all(const struct pair *pair, struct npu_connection *connecti
 
 START_TEST(sessions_spread_over_the_devices)
 {
-	struct pair pair = pair_start();
+	struct pair pair = pair_start("1");
 	struct npu_connection *connection[SESSIONS];
 	struct npu_device_info info[2];
 	unsigned count[2];
@@ -126,7 +129,7 @@ END_TEST
 /* Both NPUs at the same time: a program that hangs on one does not keep the other one's sessions waiting. */
 START_TEST(devices_work_side_by_side)
 {
-	struct pair pair = pair_start();
+	struct pair pair = pair_start("1");
 	struct npu_connection *busy = harness_connect(pair.harness), *free_one = harness_connect(pair.harness);
 
 	ck_assert_uint_ne(npu_device_index(busy), npu_device_index(free_one));
@@ -176,7 +179,7 @@ static void expect_gone(struct npu_connection *connection, struct npu_job *job, 
 START_TEST(the_end_of_a_device_ends_the_work_of_its_sessions_alone)
 {
 	uint32_t victim = (uint32_t)_i;
-	struct pair pair = pair_start();
+	struct pair pair = pair_start("1");
 	struct npu_connection *connection[SESSIONS];
 	struct npu_job *job[SESSIONS];
 	uint64_t ticket[SESSIONS] = {0};
@@ -214,6 +217,117 @@ START_TEST(the_end_of_a_device_ends_the_work_of_its_sessions_alone)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ two of a kind */
+
+static void fill_and_run(struct npu_connection *connection, struct npu_job *job, uint32_t value, uint32_t more)
+{
+	input_of(job)[7] = value;
+	ASSERT_OUTCOME(run(connection, job), NPU_DONE);
+	ck_assert_uint_eq(output_of(job)[7], value + more);
+}
+
+/* The sessions of a device that is busy for ever would wait for ever. */
+START_TEST(idle_sessions_move_away_from_a_busy_device)
+{
+	struct pair pair = pair_start("3");
+	struct npu_connection *connection[SESSIONS];
+	struct npu_job *job[SESSIONS];
+	unsigned count[2];
+	uint32_t crowded = (uint32_t)_i, hogs = 0;
+	uint64_t hung = 0;
+
+	connect_all(&pair, connection, count);
+	ck_assert_uint_eq(count[crowded], SESSIONS / 2);
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		bool hog = npu_device_index(connection[i]) == crowded && hogs++ == 0;
+		job[i] = job_of(connection[i], hog ? program_spin() : program_copy(64, i));
+		if (hog)
+			hung = submit_running(connection[i], job[i], 0);
+		else
+			fill_and_run(connection[i], job[i], 3, i);
+	}
+	for (unsigned i = 0, seen = 0; i < SESSIONS; i++) {
+		if (npu_device_index(connection[i]) != crowded)
+			continue;
+		ck_assert_uint_eq(seen++, 0);
+		ck_assert_int_eq(npu_cancel(connection[i], hung), NPU_CANCEL_RUNNING);
+		ASSERT_OUTCOME(wait_for(connection[i], hung), NPU_CANCELLED);
+	}
+	for (unsigned i = 0; i < SESSIONS; i++)
+		npu_disconnect(connection[i]);
+	pair_stop(&pair);
+}
+END_TEST
+
+/* Who hangs blocks one device, and then another one the other; nothing is lost or ends twice, and all is returned. */
+START_TEST(sessions_that_move_to_and_fro_lose_nothing)
+{
+	struct pair pair = pair_start("3");
+	struct npu_connection *connection[SESSIONS], *hog[2];
+	struct npu_job *job[SESSIONS], *spin[2];
+	unsigned count[2], moves = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		hog[i] = harness_connect(pair.harness);
+		spin[i] = job_of(hog[i], program_spin());
+	}
+	connect_all(&pair, connection, count);
+	for (unsigned i = 0; i < SESSIONS; i++)
+		job[i] = job_of(connection[i], program_copy(4096, i));
+	for (uint32_t round = 0; round < 8; round++) {
+		struct npu_connection *blocks = hog[round % 2];
+		uint64_t hung = submit_running(blocks, spin[round % 2], 0);
+		/* longer than a session stays where it has just come to */
+		(void)nanosleep(&(struct timespec){0, 120000000}, NULL);
+		for (unsigned i = 0; i < SESSIONS; i++) {
+			uint32_t before = npu_device_index(connection[i]);
+			fill_and_run(connection[i], job[i], round * 100, i);
+			moves += npu_device_index(connection[i]) != before;
+		}
+		ck_assert_int_eq(npu_cancel(blocks, hung), NPU_CANCEL_RUNNING);
+		ASSERT_OUTCOME(wait_for(blocks, hung), NPU_CANCELLED);
+	}
+	ck_assert_uint_ge(moves, SESSIONS);
+	for (unsigned i = 0; i < SESSIONS; i++)
+		npu_disconnect(connection[i]);
+	npu_disconnect(hog[0]);
+	npu_disconnect(hog[1]);
+	pair_stop(&pair);
+}
+END_TEST
+
+START_TEST(sessions_of_a_device_that_is_gone_go_on_where_one_is_alike)
+{
+	uint32_t victim = (uint32_t)_i;
+	struct pair pair = pair_start("3");
+	struct npu_connection *connection[SESSIONS];
+	struct npu_job *job[SESSIONS], *spin[SESSIONS] = {NULL};
+	uint64_t ticket[SESSIONS];
+	unsigned count[2], spinning = 0;
+
+	connect_all(&pair, connection, count);
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		job[i] = job_of(connection[i], program_copy(64, i));
+		if (npu_device_index(connection[i]) == victim && spinning++ == 0) {
+			spin[i] = job_of(connection[i], program_spin());
+			ticket[i] = submit_running(connection[i], spin[i], 0);
+		}
+	}
+	kill_device(&pair, victim);
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		if (spin[i])
+			ASSERT_OUTCOME(wait_for(connection[i], ticket[i]), NPU_DEVICE_GONE);
+		/* what was loaded and prepared before goes on being good */
+		for (uint32_t n = 0; n < 8; n++)
+			fill_and_run(connection[i], job[i], n, i);
+		ck_assert_uint_eq(npu_device_index(connection[i]), !victim);
+	}
+	for (unsigned i = 0; i < SESSIONS; i++)
+		npu_disconnect(connection[i]);
+	pair_stop(&pair);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("devices");
@@ -223,6 +337,9 @@ int main(void)
 	tcase_add_test(all, sessions_spread_over_the_devices);
 	tcase_add_test(all, devices_work_side_by_side);
 	tcase_add_loop_test(all, the_end_of_a_device_ends_the_work_of_its_sessions_alone, 0, 2);
+	tcase_add_loop_test(all, idle_sessions_move_away_from_a_busy_device, 0, 2);
+	tcase_add_test(all, sessions_that_move_to_and_fro_lose_nothing);
+	tcase_add_loop_test(all, sessions_of_a_device_that_is_gone_go_on_where_one_is_alike, 0, 2);
 	suite_add_tcase(suite, all);
 	return suite_main(suite);
 }

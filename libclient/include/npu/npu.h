@@ -166,6 +166,7 @@ struct npu_maps_session {
 enum npu_session_state {
 	NPU_SESSION_OPEN = 1,
 	NPU_SESSION_CLOSING = 2, /* its client is gone, what it had not yet */
+	NPU_SESSION_QUARANTINED = 3, /* it or its tenant hung or faulted too often: no submission is taken */
 };
 
 /* Submissions that have not ended. */
@@ -200,7 +201,7 @@ struct npu_ps_session {
 
 enum npu_why_state { NPU_WHY_WAITING = 1, NPU_WHY_QUEUED = 2, NPU_WHY_RUNNING = 3, NPU_WHY_ENDED = 4 };
 
-/* What keeps a queued submission from the device. */
+/* What keeps a queued submission from the device; a waiting one: NPU_LIMIT_DEVICE_CHANGING while its session moves. */
 enum npu_limit {
 	NPU_LIMIT_ORDER = 1, /* others come first */
 	NPU_LIMIT_IN_FLIGHT = 2, /* enough is in the hardware */
@@ -312,7 +313,15 @@ int npu_ping(struct npu_connection *connection);
 /** npu_device_count - number of NPUs the daemon serves */
 uint32_t npu_device_count(struct npu_connection *connection);
 
-/** npu_device_index - the NPU that this session works on: less than npu_device_count(), the same for its whole life */
+/**
+ * npu_device_index - the NPU that this session works on
+ *
+ * Less than npu_device_count(). While none of its submissions has still to end, the daemon may move the session to
+ * another NPU that is alike: to one that is less busy with its next submission, to one that works when its own went
+ * offline. Graphs, jobs, and what was asked about the device stay valid; nothing has to be done.
+ *
+ * Return: where the session is as far as the daemon has said.
+ */
 uint32_t npu_device_index(struct npu_connection *connection);
 
 int npu_device_info(struct npu_connection *connection, uint32_t index, struct npu_device_info *info);

@@ -38,6 +38,7 @@ enum fake_call {
 	FAKE_SCRUB = 1 << 11, /* the daemon's own job faults */
 	FAKE_ATTACH = 1 << 12,
 	FAKE_OPEN = 1 << 13,
+	FAKE_SPACE_FREE = 1 << 14,
 };
 
 /* A page table of a device that keeps several. */
@@ -230,8 +231,9 @@ static inline int fake_space_free(struct vfio_device *vfio, struct vfio_space *s
 
 	fake_note(fake, '-');
 	ck_assert_ptr_ne(space, fake->attached);
-	fake_table_drop(fake, space);
-	return 0;
+	if (fake_result(fake, FAKE_SPACE_FREE) == 0)
+		fake_table_drop(fake, space);
+	return fake_result(fake, FAKE_SPACE_FREE);
 }
 
 static inline int fake_attach(struct vfio_device *vfio, struct vfio_space *space)

@@ -47,6 +47,7 @@ struct scene {
 	struct session *session[SCENE_SESSIONS]; /* NULL: gone */
 	uint64_t id[SCENE_SESSIONS];
 	struct job *job[SCENE_SESSIONS][SCENE_JOBS]; /* NULL: gone */
+	struct queue *queue; /* of the second job of A */
 	struct buffer *buffer; /* of the first job of A; NULL: released */
 	uint64_t accepted;
 	uint64_t told[SCENE_POOL]; /* whose end the client of A has read */
@@ -69,13 +70,15 @@ static inline struct buffer *scene_buffer(struct session *session)
 	return buffer;
 }
 
+/* One that returns has one page table, one that does not keeps a table for each session. */
 static inline void scene_open(struct scene *scene, bool returns)
 {
 	struct host_options options = world_options();
 
 	memset(scene, 0, sizeof(*scene));
+	options.scheduler = &sched_fair;
 	options.quarantine = (struct quarantine_rules){.session_threshold = 1, .half_life_ns = 86400 * NSEC_PER_SEC};
-	world_open_with(&scene->world, &options);
+	world_open_on(&scene->world, &options, returns ? &fake_vfio_ops : &fake_table_ops);
 	if (returns)
 		world_has_source(&scene->world);
 	struct session *a = world_session_of(&scene->world, 1000), *b = world_session_of(&scene->world, 1001);
@@ -83,6 +86,7 @@ static inline void scene_open(struct scene *scene, bool returns)
 	scene->session[1] = b;
 	scene->id[0] = a->id;
 	scene->id[1] = b->id;
+	ck_assert_int_eq(queue_create(a, &(struct queue_options){.class = SCHED_NORMAL}, &scene->queue, NULL), 0);
 	scene->buffer = scene_buffer(a);
 	scene->job[0][0] = make_job_of(a, scene->buffer, 1, false);
 	scene->job[0][1] = make_job_of(a, scene_buffer(a), 1, false);
@@ -100,7 +104,8 @@ static inline void scene_submit(struct scene *scene, int s, int j, unsigned most
 
 	if (!session || session->closing || !job || job->active == most)
 		return;
-	struct submit_request request = {.job = job->handle, .restartable = restartable};
+	const struct submit_request request = {
+	    .job = job->handle, .queue = j ? scene->queue->handle : 0, .restartable = restartable};
 	if (session_submit(session, &request, &reply, NULL) < 0)
 		return;
 	ck_assert_uint_lt(++scene->accepted, SCENE_POOL);
@@ -327,7 +332,7 @@ static inline const char *session_wrong(const struct session *session, struct sc
 		if ((this->job != NULL) != (queued || running || this->state == SUBMISSION_WAITING))
 			return "a submission holds its job though it has ended, or the other way round";
 		if ((queued || running) && list_first(&this->job->runs) != &this->turn)
-			return "a submission is queued or running before its turn";
+			return "a submission is queued or running out of its turn";
 	}
 	if (session->active != live)
 		return "the session does not know how many of its submissions live";
@@ -336,12 +341,13 @@ static inline const char *session_wrong(const struct session *session, struct sc
 		jobs++;
 	for (const struct list *node = session->buffers.next; node != &session->buffers; node = node->next)
 		buffers += !list_entry(node, const struct buffer, link)->reaped;
-	if (session->quota.used[QUOTA_JOBS] != jobs || session->quota.used[QUOTA_BUFFERS] < buffers)
+	if (session->quota.used[QUOTA_JOBS] != jobs || session->quota.used[QUOTA_QUEUED] != live ||
+	    session->quota.used[QUOTA_BUFFERS] < buffers)
 		return "charges are not what is there";
 	return NULL;
 }
 
-/* One submission of a job at most is queued or running, the others wait. */
+/* One submission of a job is queued or running, the others wait. */
 static inline const char *job_wrong(const struct session *session, const struct job *job)
 {
 	unsigned active = 0, ahead = 0;
@@ -367,7 +373,9 @@ static inline const char *device_wrong(const struct scene *scene, const struct s
 		in_flight++;
 	if (device->in_flight_count != in_flight || census->running != in_flight)
 		return "what is in flight is miscounted";
-	if (!device->busy && !device->closed && device->mapping_count != scene->world.fake->vfio.mappings)
+	/* Of a table that is not in use the loop lets go before the worker does. */
+	if (!device->tables && !device->busy && !device->closed &&
+	    device->mapping_count != scene->world.fake->vfio.mappings)
 		return "mappings are miscounted";
 	if (!device_is_usable(device) && !device->lost && census->queued + census->running)
 		return "work waits for a device that is not there";
@@ -417,8 +425,8 @@ static inline const char *scene_left_over(struct world *world)
 	return NULL;
 }
 
-/* Left alone on a device that works, everything ends; then nothing is left. */
-static inline const char *scene_end(struct scene *scene)
+/* Left alone on a device that works, everything ends. */
+static inline const char *scene_settle(struct scene *scene)
 {
 	struct world *world = &scene->world;
 	const char *wrong = NULL;
@@ -429,12 +437,16 @@ static inline const char *scene_end(struct scene *scene)
 		scene_tick(scene, NSEC_PER_SEC);
 		wrong = scene_wrong(scene);
 	}
-	if (!wrong && world->host->counters.submissions)
-		wrong = "a submission never ends";
+	return !wrong && world->host->counters.submissions ? "a submission never ends" : wrong;
+}
+
+/* Whatever is going on, everybody leaves, and nothing is left. */
+static inline const char *scene_end(struct scene *scene)
+{
+	scene->world.fake->gone = false;
+	const char *wrong = scene_left_over(&scene->world);
 	if (!wrong)
-		wrong = scene_left_over(world);
-	if (!wrong)
-		world_close(world);
+		world_close(&scene->world);
 	return wrong;
 }
 
@@ -479,8 +491,6 @@ static inline void mix_session(const struct scene *scene, uint64_t *hash, int s)
 		const struct job *job = scene->job[s][j];
 		mix(hash, job ? 1u + job->active : 0);
 	}
-	for (const struct list *node = session->queue.waiting.next; node != &session->queue.waiting; node = node->next)
-		mix_submission(scene, hash, list_entry(node, const struct submission, link));
 	for (uint32_t i = 0; session->pool && i < SCENE_POOL; i++)
 		if (session->pool[i].state == SUBMISSION_QUEUED)
 			mix_submission(scene, hash, &session->pool[i]);

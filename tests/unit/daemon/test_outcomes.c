@@ -2,12 +2,22 @@
 /* What a recovery makes of each submission that it meets: guilty, behind it, before it, restartable, of others,
  * unlucky. */
 #include "daemon/core/offence.h"
-#include "daemon/core/tenant.h"
 #include "tests/unit/daemon/world.h"
 
-static void make_restartable(struct session *session, uint64_t submission)
+static uint64_t run_in(struct world *world, const struct queue *queue, const struct job *job, bool restartable)
 {
-	session->pool[handle_index(submission)].restartable = true;
+	const struct submit_request request = {
+	    .job = job->handle, .queue = queue ? queue->handle : 0, .restartable = restartable};
+	struct submit_reply reply;
+
+	ck_assert_int_eq(session_submit(job->session, &request, &reply, NULL), 0);
+	world_work(world);
+	return reply.submission;
+}
+
+static uint64_t run_restartable(struct world *world, const struct job *job)
+{
+	return run_in(world, NULL, job, true);
 }
 
 /* Nobody in particular is at fault, and what was running is not known. */
@@ -57,9 +67,8 @@ START_TEST(what_may_run_twice_is_run_again_in_its_old_place)
 	world_open(&world);
 	struct session *session = world_session(&world);
 	struct job *first = make_job(session), *second = make_job(session);
-	uint64_t started = run(&world, session, first), behind = run(&world, session, second);
+	uint64_t started = run_restartable(&world, first), behind = run(&world, session, second);
 
-	make_restartable(session, started);
 	lose_the_device(&world);
 	ck_assert(!has_result(session));
 	ck_assert_uint_eq(world.device->in_flight_count, 2);
@@ -72,22 +81,54 @@ START_TEST(what_may_run_twice_is_run_again_in_its_old_place)
 }
 END_TEST
 
+/* The innocents are of the guilty's own session, each in a queue of its own, as deep as the hardware takes them. */
+START_TEST(a_hang_in_one_queue_costs_the_other_queues_of_its_session_nothing)
+{
+	struct host_options options = world_options();
+	const struct queue_options normal = {.class = SCHED_NORMAL};
+	struct world world;
+	options.max_in_flight = 3;
+	options.max_in_flight_ns = UINT64_MAX;
+	world_open_with(&world, &options);
+	struct session *session = world_session(&world);
+	struct job *hung = make_job(session), *two = make_job(session), *three = make_job(session);
+	struct queue *queue[2];
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(queue_create(session, &normal, &queue[i], NULL), 0);
+
+	uint64_t guilty = run(&world, session, hung);
+	uint64_t second = run_in(&world, queue[0], two, false), third = run_in(&world, queue[1], three, false);
+	uint64_t behind = run_in(&world, queue[0], hung, false);
+	ck_assert_uint_eq(world.device->in_flight_count, 3);
+	pass_time(&world, NSEC_PER_SEC);
+	expect(session, guilty, OUT_TIMEOUT);
+	ck_assert(!has_result(session));
+	/* on the device again, in the order in which they came */
+	ck_assert_uint_eq(submission_id(device_oldest(world.device)), second);
+	complete(&world, two);
+	complete(&world, three);
+	complete(&world, hung);
+	expect(session, second, OUT_DONE);
+	expect(session, third, OUT_DONE);
+	expect(session, behind, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
 START_TEST(what_is_hit_twice_ends_though_it_may_run_again)
 {
 	struct world world;
 	world_open(&world);
 	struct session *session = world_session(&world);
 	struct job *job = make_job(session);
-	uint64_t unlucky = run(&world, session, job);
+	uint64_t unlucky = run_restartable(&world, job);
 
-	make_restartable(session, unlucky);
 	lose_the_device(&world);
 	ck_assert(!has_result(session));
 	lose_the_device(&world);
 	expect(session, unlucky, OUT_DEVICE_RESET);
 	/* that was this run's luck, not the job's: the next one begins anew */
-	uint64_t next = run(&world, session, job);
-	make_restartable(session, next);
+	uint64_t next = run_restartable(&world, job);
 	lose_the_device(&world);
 	complete(&world, job);
 	expect(session, next, OUT_DONE);
@@ -105,9 +146,8 @@ START_TEST(the_guilty_is_never_run_again)
 	world_open(&world);
 	struct session *session = world_session(&world);
 	struct job *job = make_job(session);
-	uint64_t guilty = run(&world, session, job);
+	uint64_t guilty = run_restartable(&world, job);
 
-	make_restartable(session, guilty);
 	pass_time(&world, NSEC_PER_SEC);
 	expect(session, guilty, OUT_TIMEOUT);
 	ck_assert_uint_eq(world.device->in_flight_count, 0);
@@ -123,11 +163,9 @@ START_TEST(who_is_aborted_in_place_of_the_guilty_may_run_again)
 	world_open(&world);
 	struct session *session = world_session(&world);
 	struct job *late = make_job(session), *next = make_job(session);
-	uint64_t accused = run(&world, session, late), behind = run(&world, session, next);
+	uint64_t accused = run(&world, session, late), behind = run_in(&world, NULL, next, restartable);
 	const struct npu_event end = {.kind = NPU_EVENT_DONE, .tcb_pointer = job_last_tcb(late).v};
 
-	if (restartable)
-		make_restartable(session, behind);
 	world.fake->beats_abort = &end;
 	pass_time(&world, NSEC_PER_SEC);
 	expect(session, accused, OUT_DONE);
@@ -144,10 +182,8 @@ START_TEST(a_cancelled_innocent_is_not_run_again)
 	world_open(&world);
 	struct session *session = world_session(&world);
 	struct job *a = make_job(session), *b = make_job(session);
-	uint64_t first = run(&world, session, a), second = run(&world, session, b);
+	uint64_t first = run_restartable(&world, a), second = run_restartable(&world, b);
 
-	make_restartable(session, first);
-	make_restartable(session, second);
 	ck_assert_int_eq(session_cancel(session, second), CANCEL_RUNNING);
 	lose_the_device(&world);
 	expect(session, second, OUT_CANCELLED);
@@ -163,9 +199,8 @@ START_TEST(a_device_that_does_not_come_back_ends_the_restartable_too)
 	world_open(&world);
 	struct session *session = world_session(&world);
 	struct job *job = make_job(session);
-	uint64_t running = run(&world, session, job);
+	uint64_t running = run_restartable(&world, job);
 
-	make_restartable(session, running);
 	world.fake->gone = true;
 	device_life(world.device);
 	world_work(&world);
@@ -263,7 +298,7 @@ static void offend(struct world *world, struct session *session, const struct jo
 	ck_assert_int_eq(next_result(session, NULL).outcome, OUT_EXCEPTION);
 }
 
-static int refusal_of(struct session *session, const struct job *job, struct fail *fail)
+static int refusal(struct session *session, const struct job *job, struct fail *fail)
 {
 	uint64_t ignored;
 
@@ -295,7 +330,7 @@ START_TEST(a_repeat_offender_is_stopped_and_its_neighbours_go_on)
 		ck_assert(!result.started);
 		ck_assert_ptr_nonnull(result.reason);
 	}
-	ck_assert_int_eq(refusal_of(offender, bad, &fail), -ECANCELED);
+	ck_assert_int_eq(refusal(offender, bad, &fail), -ECANCELED);
 	ck_assert_ptr_nonnull(strstr(fail.text, "quarantined"));
 	ck_assert_ptr_nonnull(strstr(fail.text, "wait 1 s"));
 	/* one session of a tenant is not the tenant */
@@ -327,8 +362,8 @@ START_TEST(a_new_connection_is_no_clean_sheet)
 	struct job *job = make_job(third), *good = make_job(neighbour);
 	offend(&world, third, job);
 	struct fail fail;
-	ck_assert_int_eq(refusal_of(third, job, &fail), -ECANCELED);
-	ck_assert_ptr_nonnull(strstr(fail.text, tenant_name(third->tenant)));
+	ck_assert_int_eq(refusal(third, job, &fail), -ECANCELED);
+	ck_assert_ptr_nonnull(strstr(fail.text, "tenant default:1000 is quarantined"));
 	uint64_t others = run(&world, neighbour, good);
 	complete(&world, good);
 	expect(neighbour, others, OUT_DONE);
@@ -346,7 +381,7 @@ START_TEST(decay_lets_an_offender_back)
 	offend(&world, session, job);
 	offend(&world, session, job);
 	fake_now.v += NSEC_PER_SEC - 1;
-	ck_assert_int_eq(refusal_of(session, job, NULL), -ECANCELED);
+	ck_assert_int_eq(refusal(session, job, NULL), -ECANCELED);
 	fake_now.v += 1;
 	uint64_t again = run(&world, session, job);
 	complete(&world, job);
@@ -366,11 +401,11 @@ START_TEST(a_pardon_lets_an_offender_back_at_once)
 
 	offend(&world, session, job);
 	offend(&world, session, job);
-	ck_assert_int_eq(refusal_of(session, job, NULL), -ECANCELED);
+	ck_assert_int_eq(refusal(session, job, NULL), -ECANCELED);
 	ck_assert_int_eq(offence_pardon_tenant(world.host, "nobody", &fail), -ENOENT);
 	ck_assert_int_eq(offence_pardon_session(world.host, 77, &fail), -ENOENT);
 	if (tenant)
-		ck_assert_int_eq(offence_pardon_tenant(world.host, tenant_name(session->tenant), &fail), 0);
+		ck_assert_int_eq(offence_pardon_tenant(world.host, "default:1000", &fail), 0);
 	else
 		ck_assert_int_eq(offence_pardon_session(world.host, session->id, &fail), 0);
 	uint64_t again = run(&world, session, job);
@@ -379,7 +414,7 @@ START_TEST(a_pardon_lets_an_offender_back_at_once)
 	ck_assert_uint_eq(offence_count(world.host, fake_now), 0);
 	/* of a session: the tenant's points stay */
 	offend(&world, session, job);
-	ck_assert_int_eq(refusal_of(session, make_job(session), NULL), tenant ? 0 : -ECANCELED);
+	ck_assert_int_eq(refusal(session, make_job(session), NULL), tenant ? 0 : -ECANCELED);
 	world_close(&world);
 }
 END_TEST
@@ -414,6 +449,7 @@ int main(void)
 
 	tcase_add_test(tcase, what_may_have_started_ends_as_device_reset);
 	tcase_add_test(tcase, what_may_run_twice_is_run_again_in_its_old_place);
+	tcase_add_test(tcase, a_hang_in_one_queue_costs_the_other_queues_of_its_session_nothing);
 	tcase_add_test(tcase, what_is_hit_twice_ends_though_it_may_run_again);
 	tcase_add_test(tcase, the_guilty_is_never_run_again);
 	tcase_add_loop_test(tcase, who_is_aborted_in_place_of_the_guilty_may_run_again, 0, 2);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of sessions: its numbers are those of what was made, and nobody sees what is not his. */
+#include "daemon/core/offence.h"
 #include "daemon/core/ps.h"
 #include "daemon/util/alloc_count.h"
 #include "tests/unit/daemon/world.h"
@@ -57,7 +58,8 @@ START_TEST(a_session_is_told_with_what_it_has)
 	ck_assert_int_eq(row.pid, 1);
 	ck_assert_str_eq(row.client, "face??\"finder, the one with a n");
 	ck_assert_ptr_eq(row.device, world.device);
-	ck_assert(!row.closing && !row.attached);
+	ck_assert_int_eq(row.state, PS_OPEN);
+	ck_assert(!row.attached);
 	ck_assert_uint_eq(row.queues, 2);
 	ck_assert_uint_eq(row.buffers, 3);
 	ck_assert_uint_eq(row.buffer_bytes, 20480);
@@ -292,8 +294,29 @@ START_TEST(a_session_whose_client_is_gone_is_told_until_its_memory_is)
 	struct session *session = world_session(&world);
 	run(&world, session, make_job(session));
 	session_close(session);
-	ck_assert(row_of(&world, session).closing);
+	ck_assert_int_eq(row_of(&world, session).state, PS_CLOSING);
 	ck_assert_uint_eq(row_of(&world, session).unreported, 0);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(a_session_that_is_refused_is_told_so_until_it_is_pardoned)
+{
+	struct host_options options = world_options();
+	struct world world;
+
+	options.quarantine.session_threshold = 1;
+	world_open_with(&world, &options);
+	struct session *session = world_session(&world);
+	struct job *bad = make_job(session);
+	run(&world, session, bad);
+	ck_assert_int_eq(row_of(&world, session).state, PS_OPEN);
+	report(&world, NPU_EVENT_FAULT, job_last_tcb(bad).v, 0);
+	device_irq(world.device);
+	world_work(&world);
+	ck_assert_int_eq(row_of(&world, session).state, PS_QUARANTINED);
+	ck_assert_int_eq(offence_pardon_session(world.host, session->id, NULL), 0);
+	ck_assert_int_eq(row_of(&world, session).state, PS_OPEN);
 	world_close(&world);
 }
 END_TEST
@@ -313,6 +336,7 @@ int main(void)
 	tcase_add_test(tcase, a_tenant_sees_its_own_sessions_and_the_right_shows_all);
 	tcase_add_test(tcase, pages_are_complete_and_say_nothing_of_what_is_not_seen);
 	tcase_add_test(tcase, a_session_whose_client_is_gone_is_told_until_its_memory_is);
+	tcase_add_test(tcase, a_session_that_is_refused_is_told_so_until_it_is_pardoned);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }

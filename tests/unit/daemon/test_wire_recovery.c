@@ -4,26 +4,23 @@
 #include "tests/unit/daemon/wire_bench.h"
 
 /* A connection of whom the test likes, in the version that it likes; its session is the last that was opened. */
-static int client_of_minor(struct bench *bench, uid_t uid, uint32_t minor)
+static int client_in(struct bench *bench, uint32_t rights, uint32_t minor)
 {
-	const struct session_identity identity = {.uid = uid,
-						  .gid = uid,
-						  .pid = 4242,
-						  .rights = uid ? TENANT_DEFAULT_RIGHTS : RIGHTS_ALL,
-						  .profile = &bench->world.host->options.tenants.fallback,
-						  .fds = 2};
+	int fd = admit(bench, 1000, RIGHT_BIT(RIGHT_SUBMIT) | rights, &bench->world.host->options.tenants.fallback);
 	Npud__Request request = NPUD__REQUEST__INIT;
 	Npud__Hello body = NPUD__HELLO__INIT;
-	int pair[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	ck_assert_int_eq(conn_new(bench->server, pair[1], &identity, -1), 0);
 	body.major = NPUD_PROTOCOL_MAJOR;
 	body.minor = minor;
 	request.body_case = NPUD__REQUEST__BODY_HELLO;
 	request.hello = &body;
-	ck_assert_int_eq(error_of(ask(bench, pair[0], &request, NULL, 0)), 0);
-	return pair[0];
+	ck_assert_int_eq(error_of(ask(bench, fd, &request, NULL, 0)), 0);
+	return fd;
+}
+
+static int operator_in(struct bench *bench, uint32_t minor)
+{
+	return client_in(bench, RIGHT_BIT(RIGHT_ADMIN), minor);
 }
 
 static struct session *last_session(const struct bench *bench)
@@ -41,19 +38,31 @@ static Npud__ServerFrame *stats_of(struct bench *bench, int fd)
 	return ask(bench, fd, &request, NULL, 0);
 }
 
-static Npud__ServerFrame *pardon(struct bench *bench, int fd, Npud__Pardon__WhomCase whom, uint64_t session)
+static Npud__ServerFrame *pardon(struct bench *bench, int fd, Npud__Pardon body)
 {
 	Npud__Request request = NPUD__REQUEST__INIT;
-	Npud__Pardon body = NPUD__PARDON__INIT;
 
-	body.whom_case = whom;
-	if (whom == NPUD__PARDON__WHOM_TENANT)
-		body.tenant = (char *)(uintptr_t) "nobody:4711";
-	else
-		body.session = session;
 	request.body_case = NPUD__REQUEST__BODY_PARDON;
 	request.pardon = &body;
 	return ask(bench, fd, &request, NULL, 0);
+}
+
+static Npud__Pardon of_session(uint64_t session)
+{
+	Npud__Pardon body = NPUD__PARDON__INIT;
+
+	body.whom_case = NPUD__PARDON__WHOM_SESSION;
+	body.session = session;
+	return body;
+}
+
+static Npud__Pardon of_tenant(const char *tenant)
+{
+	Npud__Pardon body = NPUD__PARDON__INIT;
+
+	body.whom_case = NPUD__PARDON__WHOM_TENANT;
+	body.tenant = (char *)(uintptr_t)tenant;
+	return body;
 }
 
 static Npud__ServerFrame *submit_wire(struct bench *bench, int fd, uint64_t job)
@@ -90,7 +99,7 @@ START_TEST(every_rung_that_was_climbed_is_told)
 	struct bench bench;
 
 	bench_open(&bench);
-	int fd = client_of_minor(&bench, 0, 2), older = client_of_minor(&bench, 0, 1);
+	int fd = operator_in(&bench, 2), older = operator_in(&bench, 1);
 	Npud__ServerFrame *frame = stats_of(&bench, fd);
 	ck_assert_uint_eq(frame->reply->stats->n_rungs, 0);
 	drop(frame);
@@ -128,7 +137,7 @@ START_TEST(the_fullest_statistics_fit_their_frame)
 
 	bench_open(&bench);
 	struct host *host = bench.world.host;
-	int fd = client_of_minor(&bench, 0, 2);
+	int fd = operator_in(&bench, 2);
 	for (unsigned rung = 0; rung < RECOVERY_RUNGS; rung++)
 		bench.world.device->recovery.count[rung] =
 		    (struct recovery_count){1ull << 49, 1ull << 49, 1ull << 61, 1ull << 61};
@@ -154,7 +163,7 @@ START_TEST(a_quarantine_is_told_in_the_words_that_the_client_knows)
 
 	bench_open(&bench);
 	be_strict(&bench);
-	int fd = client_of_minor(&bench, 1000, knows ? 2 : 1);
+	int fd = client_in(&bench, RIGHTS_NONE, knows ? 2 : 1);
 	struct session *session = last_session(&bench);
 	struct job *bad = make_job(session), *other = make_job(session);
 	run(&bench.world, session, bad);
@@ -183,7 +192,7 @@ START_TEST(an_operator_sees_a_quarantine_and_ends_it)
 
 	bench_open(&bench);
 	be_strict(&bench);
-	int admin = client_of_minor(&bench, 0, 2), fd = client_of_minor(&bench, 1000, 2);
+	int admin = operator_in(&bench, 2), fd = client_in(&bench, RIGHTS_NONE, 2);
 	struct session *session = last_session(&bench);
 	struct job *bad = make_job(session);
 	run(&bench.world, session, bad);
@@ -195,13 +204,11 @@ START_TEST(an_operator_sees_a_quarantine_and_ends_it)
 	ck_assert_uint_eq(frame->reply->stats->quarantined, 1);
 	drop(frame);
 	/* not by itself */
-	ck_assert_int_eq(error_of(pardon(&bench, fd, NPUD__PARDON__WHOM_SESSION, session->id)),
-			 getuid() == 1000 ? 0 : NPUD__ERROR_CODE__ERROR_PERMISSION);
-	ck_assert_int_eq(error_of(pardon(&bench, admin, NPUD__PARDON__WHOM__NOT_SET, 0)),
+	ck_assert_int_eq(error_of(pardon(&bench, fd, of_session(session->id))), NPUD__ERROR_CODE__ERROR_PERMISSION);
+	ck_assert_int_eq(error_of(pardon(&bench, admin, (Npud__Pardon)NPUD__PARDON__INIT)),
 			 NPUD__ERROR_CODE__ERROR_INVALID);
-	ck_assert_int_eq(error_of(pardon(&bench, admin, NPUD__PARDON__WHOM_TENANT, 0)),
-			 NPUD__ERROR_CODE__ERROR_NO_SUCH_OBJECT);
-	ck_assert_int_eq(error_of(pardon(&bench, admin, NPUD__PARDON__WHOM_SESSION, session->id)), 0);
+	ck_assert_int_eq(error_of(pardon(&bench, admin, of_tenant("nobody"))), NPUD__ERROR_CODE__ERROR_NO_SUCH_OBJECT);
+	ck_assert_int_eq(error_of(pardon(&bench, admin, _i ? of_tenant("default:1000") : of_session(session->id))), 0);
 	ck_assert_int_eq(error_of(submit_wire(&bench, fd, bad->handle)), 0);
 	close(admin);
 	close(fd);
@@ -214,8 +221,41 @@ START_TEST(an_older_client_does_not_know_pardon)
 	struct bench bench;
 
 	bench_open(&bench);
-	int fd = client_of_minor(&bench, 0, 1);
-	ck_assert_int_eq(error_of(pardon(&bench, fd, NPUD__PARDON__WHOM_TENANT, 0)), NPUD__ERROR_CODE__ERROR_PROTOCOL);
+	int fd = operator_in(&bench, 1);
+	ck_assert_int_eq(error_of(pardon(&bench, fd, of_tenant("default"))), NPUD__ERROR_CODE__ERROR_PROTOCOL);
+	close(fd);
+	bench_close(&bench);
+}
+END_TEST
+
+/* Who was promised one device for ever keeps it; nobody has to know an event that is newer than he is. */
+START_TEST(only_a_client_that_knows_of_moves_is_moved_and_told)
+{
+	struct bench bench;
+	bool knows = _i == 1;
+
+	bench_open(&bench);
+	world_has_other(&bench.world);
+	int fd = client_in(&bench, RIGHTS_ALL, knows ? 2 : 1);
+	const struct session *session = last_session(&bench);
+	ck_assert_ptr_eq(session->device, bench.world.device);
+	bench.world.fake->gone = true;
+	device_irq(bench.world.device);
+	turn(&bench);
+	ck_assert_ptr_eq(session->device, knows ? bench.world.other : bench.world.device);
+	Npud__ServerFrame *frame = receive(fd);
+	ck_assert_ptr_nonnull(frame);
+	if (knows) {
+		ck_assert_int_eq(frame->event->body_case, NPUD__EVENT__BODY_SESSION_MOVED);
+		ck_assert_uint_eq(frame->event->session_moved->device, 1);
+		drop(frame);
+		frame = receive(fd);
+		ck_assert_ptr_nonnull(frame);
+	}
+	ck_assert_int_eq(frame->event->body_case, NPUD__EVENT__BODY_DEVICE_STATE);
+	ck_assert_uint_eq(frame->event->device_state->index, 0);
+	drop(frame);
+	ck_assert_ptr_null(receive(fd));
 	close(fd);
 	bench_close(&bench);
 }
@@ -229,8 +269,9 @@ int main(void)
 	tcase_add_test(tcase, every_rung_that_was_climbed_is_told);
 	tcase_add_test(tcase, the_fullest_statistics_fit_their_frame);
 	tcase_add_loop_test(tcase, a_quarantine_is_told_in_the_words_that_the_client_knows, 0, 2);
-	tcase_add_test(tcase, an_operator_sees_a_quarantine_and_ends_it);
+	tcase_add_loop_test(tcase, an_operator_sees_a_quarantine_and_ends_it, 0, 2);
 	tcase_add_test(tcase, an_older_client_does_not_know_pardon);
+	tcase_add_loop_test(tcase, only_a_client_that_knows_of_moves_is_moved_and_told, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }

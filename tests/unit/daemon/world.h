@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A host with one fake device, a clock that stands still, and sessions with memory, so that a test reads as its
+ * A host with a fake device or two, a clock that stands still, and sessions with memory, so that a test reads as its
  * promise. world_close() asserts that nothing is left over.
  */
 #ifndef NPUD_TESTS_WORLD_H
@@ -24,6 +24,8 @@ struct world {
 	struct fake *fake;
 	struct host *host;
 	struct device *device;
+	struct fake *other_fake; /* NULL: there is one device */
+	struct device *other;
 	uint64_t armed_ns;
 	bool watching;
 	unsigned notified;
@@ -60,6 +62,18 @@ static inline void world_watch(void *user, bool on)
 static inline void world_arm(void *user, uint64_t ns)
 {
 	((struct world *)user)->armed_ns = ns;
+}
+
+static inline void other_watch(void *user, bool on)
+{
+	(void)user;
+	(void)on;
+}
+
+static inline void other_arm(void *user, uint64_t ns)
+{
+	(void)user;
+	(void)ns;
 }
 
 static inline struct host_options world_options(void)
@@ -122,23 +136,39 @@ static inline int fake_open(void *user, struct vfio_device **vfio, struct npu_de
 	return 0;
 }
 
-static inline void world_open_on(struct world *world, const struct host_options *options, const struct vfio_ops *ops)
+static const struct device_hooks world_hooks = {world_watch, world_arm, NULL};
+
+static inline void world_add_device(struct world *world, const char *name, const struct vfio_ops *ops,
+				    struct fake **fake_out, struct device **out)
 {
-	static const struct device_hooks hooks = {world_watch, world_arm, NULL};
 	struct fake *fake = calloc(1, sizeof(*fake));
 
-	memset(world, 0, sizeof(*world));
 	ck_assert_ptr_nonnull(fake);
+	fake_init_transport(fake, ops);
+	ck_assert_int_eq(device_new(name, &fake->vfio, &fake->npu, false, out), 0);
+	ck_assert_int_eq(host_add_device(world->host, *out), 0);
+	*fake_out = fake;
+}
+
+static inline void world_open_on(struct world *world, const struct host_options *options, const struct vfio_ops *ops)
+{
+	memset(world, 0, sizeof(*world));
 	world->fds_before = fds_are_counted ? count_open_fds() : 0;
 	log_setup((enum log_level)0, LOG_FORMAT_KV);
 	fake_now = (nsec_t){NSEC_PER_SEC};
 	clock_set_source(fake_clock);
-	fake_init_transport(fake, ops);
-	world->fake = fake;
-	ck_assert_int_eq(host_new(options, 1, &world->host), 0);
-	ck_assert_int_eq(device_new("fake0", &fake->vfio, &fake->npu, false, &world->device), 0);
-	ck_assert_int_eq(host_add_device(world->host, world->device), 0);
-	device_set_hooks(world->device, &hooks, world);
+	ck_assert_int_eq(host_new(options, 2, &world->host), 0);
+	world_add_device(world, "fake0", ops, &world->fake, &world->device);
+	device_set_hooks(world->device, &world_hooks, world);
+}
+
+/* A second device of the same kind; its timer and whether it is watched are nobody's concern. */
+static inline void world_has_other(struct world *world)
+{
+	static const struct device_hooks hooks = {other_watch, other_arm, NULL};
+
+	world_add_device(world, "fake1", world->fake->vfio.ops, &world->other_fake, &world->other);
+	device_set_hooks(world->other, &hooks, NULL);
 }
 
 static inline void world_open_with(struct world *world, const struct host_options *options)
@@ -161,10 +191,10 @@ static inline void world_open(struct world *world)
 	world_open_with(world, &options);
 }
 
-/* All that the worker has to do. */
+/* All that the workers have to do. */
 static inline void world_work(struct world *world)
 {
-	while (worker_step(world->device->worker))
+	while (worker_step(world->device->worker) || (world->other && worker_step(world->other->worker)))
 		;
 }
 
@@ -174,6 +204,22 @@ static inline void pass_time(struct world *world, uint64_t ns)
 	fake_now.v += ns;
 	device_tick(world->device);
 	world_work(world);
+}
+
+static inline void world_free_device(struct device *device, struct fake *fake)
+{
+	ck_assert_uint_eq(device->in_flight_count, 0);
+	ck_assert_uint_eq(device->mapping_count, 0);
+	ck_assert_uint_eq(device->sessions, 0);
+	ck_assert_uint_eq(device->occupied, 0);
+	if (!device->closed) {
+		/* A scrubber with a table of its own keeps that. */
+		ck_assert_uint_eq(fake->vfio.mappings, device->tables && device->scrubber ? 2 : 0);
+		ck_assert_ptr_null(fake->attached);
+	}
+	device_free(device);
+	ck_assert(fake->closed);
+	ck_assert_ptr_null(fake->live_tables);
 }
 
 /* Nothing is left over, whatever the test did. */
@@ -191,18 +237,12 @@ static inline void world_close(struct world *world)
 	}
 	ck_assert(quota_is_clear(&world->host->quota));
 	ck_assert_uint_eq(world->host->counters.submissions, 0);
-	ck_assert_uint_eq(world->device->in_flight_count, 0);
-	ck_assert_uint_eq(world->device->mapping_count, 0);
-	if (!world->device->closed) {
-		/* A scrubber with a table of its own keeps that. */
-		ck_assert_uint_eq(world->fake->vfio.mappings, world->device->tables && world->device->scrubber ? 2 : 0);
-		ck_assert_ptr_null(world->fake->attached);
-	}
-	device_free(world->device);
-	ck_assert(world->fake->closed);
-	ck_assert_ptr_null(world->fake->live_tables);
+	world_free_device(world->device, world->fake);
+	if (world->other)
+		world_free_device(world->other, world->other_fake);
 	host_free(world->host);
 	free(world->fake);
+	free(world->other_fake);
 	if (fds_are_counted)
 		ck_assert_uint_eq(count_open_fds(), world->fds_before);
 	clock_set_source(NULL);
@@ -323,13 +363,25 @@ static inline void complete(struct world *world, const struct job *job)
 	world_work(world);
 }
 
+/* The same on the second device. */
+static inline void complete_other(struct world *world, const struct job *job)
+{
+	struct fake *fake = world->other_fake;
+
+	fake->events[fake->event_count++] =
+	    (struct npu_event){.kind = NPU_EVENT_DONE, .tcb_pointer = job_last_tcb(job).v, .status = 0x201};
+	fake->idle = 1;
+	device_irq(world->other);
+	world_work(world);
+}
+
 /* Takes the next completion out of the session; fails if there is none. */
 static inline struct submission_result next_result(struct session *session, uint64_t *submission)
 {
 	struct session_event event;
 
 	session_peek_event(session, &event);
-	while (event.kind == EVENT_DEVICE) {
+	while (event.kind == EVENT_DEVICE || event.kind == EVENT_MOVED) {
 		session_pop_event(session, &event);
 		session_peek_event(session, &event);
 	}

@@ -32,12 +32,12 @@ START_TEST(an_access_outside_what_is_mapped_is_a_fault_of_that_task)
 	ck_assert_uint_eq(rig_r(&rig, RIG_STATUS), 1);
 	rig_w(&rig, RIG_STATUS, 1);
 	rig_expect_silence(&rig);
-	ck_assert(rig_idle(&rig)); /* the group ended, spinning tasks too */
+	rig_wait_idle(&rig); /* the group ended, spinning tasks too */
 	ck_assert_uint_eq(rig_stats(&rig).faults, 1);
 	/* nothing more is fed until an abort */
 	rig_head(&rig, RIG_CHAIN);
 	rig_w(&rig, 0x0, 4);
-	ck_assert(rig_idle(&rig));
+	rig_wait_idle(&rig);
 	rig_abort(&rig);
 	PROGRAM(INSN(ISA_LI, 1));
 	run(4);

@@ -187,6 +187,41 @@ START_TEST(only_the_sessions_own_device_matters)
 }
 END_TEST
 
+static void tell_moved(uint32_t device)
+{
+	Npud__SessionMoved moved = NPUD__SESSION_MOVED__INIT;
+	Npud__Event event = NPUD__EVENT__INIT;
+
+	moved.device = device;
+	event.body_case = NPUD__EVENT__BODY_SESSION_MOVED;
+	event.session_moved = &moved;
+	fake_event(&fake, &event);
+	settle();
+}
+
+START_TEST(a_session_that_moved_is_where_the_daemon_says)
+{
+	uint64_t ticket;
+
+	start();
+	fake.devices = 2;
+	begin_with_graph();
+	struct npu_job *job = make_job();
+
+	ck_assert_uint_eq(npu_device_index(npu), 0);
+	tell_moved(1);
+	ck_assert_uint_eq(npu_device_index(npu), 1);
+	tell_offline(0);
+	ck_assert_int_eq(npu_job_submit(job, NULL, &ticket), 0);
+	tell_moved(2); /* there is no such device */
+	ck_assert_uint_eq(npu_device_index(npu), 1);
+	tell_offline(1);
+	ck_assert_int_eq(npu_job_submit(job, NULL, &ticket), -ENODEV);
+	ck_assert_ptr_nonnull(strstr(npu_error(), "device 1 is offline"));
+	finish();
+}
+END_TEST
+
 START_TEST(a_result_says_if_the_device_had_begun)
 {
 	static const struct {
@@ -325,6 +360,7 @@ int main(void)
 	ADD(a_refused_submission_is_told_by_the_wait);
 	ADD(an_offline_device_takes_no_submissions);
 	ADD(only_the_sessions_own_device_matters);
+	ADD(a_session_that_moved_is_where_the_daemon_says);
 	ADD(a_result_says_if_the_device_had_begun);
 	ADD(cancelling_says_what_became_of_the_submission);
 	ADD(owners_in_use_are_not_freed);
