@@ -44,7 +44,6 @@ int device_new(const char *name, struct vfio_device *vfio, struct npu_device *np
 	list_init(&device->mapped);
 	list_init(&device->releasing);
 	list_init(&device->in_flight);
-	list_init(&device->leaving);
 	list_init(&device->work.unmap);
 	list_init(&device->work.map);
 	list_init(&device->work.mapped);
@@ -106,8 +105,14 @@ void device_release_buffer(struct device *device, struct buffer *buffer)
 
 static void settle_sessions(struct device *device)
 {
-	list_each (node, next, &device->leaving)
-		session_settle(list_entry(node, struct session, leaving));
+	/* There may be a thousand, and each change of tenure asks. */
+	if (device->departures == 0)
+		return;
+	list_each (node, next, &device->host->sessions) {
+		struct session *session = list_entry(node, struct session, link);
+		if (session->device == device)
+			session_settle(session);
+	}
 }
 
 static void leave_mapping(struct device *device, struct mapping *mapping)

@@ -38,7 +38,6 @@ int session_charge(struct session *session, enum quota_resource resource, uint64
 static void session_init(struct session *session, struct host *host, struct tenant *tenant)
 {
 	list_init(&session->link);
-	list_init(&session->leaving);
 	list_init(&session->buffers);
 	list_init(&session->jobs);
 	list_init(&session->queues);
@@ -166,7 +165,7 @@ static void reap_done(struct work *work)
 	host->session_count--;
 	session->seat->sessions--;
 	list_remove(&session->link);
-	list_remove(&session->leaving);
+	session->device->departures--;
 	quota_release(&session->quota, QUOTA_SESSIONS, 1);
 	tenant_put(host, session->tenant);
 	handles_fini(&session->buffer_handles);
@@ -229,7 +228,8 @@ void session_close(struct session *session)
 	if (session->closing)
 		return;
 	session->closing = true;
-	list_append(&session->device->leaving, &session->leaving);
+	if (!move_is_pending(session))
+		session->device->departures++;
 	session->hooks = NULL;
 	quota_release(&session->quota, QUOTA_FDS, session->identity.fds);
 	list_splice(&session->free_submissions, &session->final);

@@ -56,7 +56,6 @@ struct session_hooks {
 struct session {
 	struct host *host;
 	struct list link;
-	struct list leaving; /* device->leaving, once it is closing */
 	uint64_t id;
 	struct tenant *tenant;
 	struct quota quota;
