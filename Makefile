@@ -327,7 +327,9 @@ tools-test: $(B)/npuctl $(FAKE_VFIO)
 	@BIN=$(B) tests/run.sh tools tests/tools/doctor_test.sh tests/tools/bind_test.sh
 BENCH := $(B)/tests/bench/bench $(B)/tests/bench/blazeface_dnnl $(B)/tests/bench/guest/bench_guest \
 	$(B)/tests/bench/fair/bench_fair
-$(B)/tests/bench/bench: $(call obj,$(wildcard tests/bench/bench*.c) tools/wire.c tools/file.c) $(B)/daemon.a $(LIBRARY)
+$(B)/tests/bench/bench: $(call obj,$(wildcard tests/bench/bench*.c tests/integration/programs*.c) tests/fuzz/wire_rig.c \
+		tools/wire.c tools/file.c) \
+		$(B)/daemon.a $(LIBRARY)
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -L$(B) -lnpu -Wl,-rpath,'$$ORIGIN/../..' $(LIBS_daemon) -lm
 # Runs in a guest too: the library is linked, not looked for.
@@ -445,7 +447,7 @@ fuzz-programs: $(FUZZ_BIN)
 ifneq ($(V),fuzz)
 $(FUZZ_BIN): $(B)/tests/fuzz/replay.o
 endif
-$(B)/tests/fuzz/fuzz_wire: $(B)/tests/fuzz/fuzz_wire.o $(B)/daemon.a
+$(B)/tests/fuzz/fuzz_wire: $(B)/tests/fuzz/fuzz_wire.o $(B)/tests/fuzz/wire_rig.o $(B)/daemon.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) $(FUZZ_DRIVER) -o $@ $(filter-out %replay.o,$^) $(LIBS_daemon)
 $(B)/tests/fuzz/fuzz_config: $(B)/tests/fuzz/fuzz_config.o $(B)/daemon.a

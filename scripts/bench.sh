@@ -44,17 +44,20 @@ fi
 echo "threads of the software NPU and of oneDNN alone: $threads; of onnxruntime-web: 1"
 STACK_EMU_OPTIONS=(--threads "$threads")
 STACK_NPUD_PREFIX=("${host[@]}")
+# A thousand sessions of one user, and one that hangs again and again.
+STACK_NPUD_MEMBERS=', "limits": {"connections": 1100, "connections_per_user": 1100, "tenant": {"sessions": 1100},
+ "daemon": {"sessions": 1100}}, "quarantine": {"session_threshold": 0, "tenant_threshold": 0}'
 stack_start 3
 stack_run "$STACK_DIR/second.log" "$BIN/npu-emu" --socket "$STACK_DIR/second.sock" --model x2 --cores 3 \
 	--threads "$threads" &
 second=$!
 stack_wait_for "$STACK_DIR/second.sock" "$second" npu-emu "$STACK_DIR/second.log"
 "${host[@]}" "$BIN/tests/bench/bench" --npud "$NPU_SOCKET" --npud-pid "$STACK_NPUD" --device "$STACK_DIR/second.sock" \
-	--scale "$scale"
+	--corpus tests/fuzz/seeds/wire --scale "$scale"
 finish
 second=
 
-STACK_NPUD_PREFIX=()
+STACK_NPUD_PREFIX=() STACK_NPUD_MEMBERS=
 stack_start 3
 model=$(scripts/fetch.sh blazeface-back) || exit 1
 "$BIN/npucc" "$model" -o "$STACK_DIR/blazeface.elf"

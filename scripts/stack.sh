@@ -9,6 +9,7 @@ BIN=${BIN:-build/release-gcc}
 STACK_DIR=
 STACK_PIDS=()
 STACK_NPUD_PREFIX=() # words before the program, as in: taskset -c 1
+STACK_NPUD_MEMBERS= # more of the configuration, each with a comma before it
 STACK_EMU_OPTIONS=() # more options of the software NPU, as in: --threads 2
 STACK_NPUD=
 STACK_EMU=
@@ -73,7 +74,7 @@ stack_npud_start() { # emulator|none
 	if [[ $1 == none ]]; then
 		devices=
 	fi
-	printf '{"socket": {"path": "%s"}, "devices": [%s]}\n' "$NPU_SOCKET" "$devices" >"$STACK_DIR/npud.json"
+	printf '{"socket": {"path": "%s"}, "devices": [%s]%s}\n' "$NPU_SOCKET" "$devices" "$STACK_NPUD_MEMBERS" >"$STACK_DIR/npud.json"
 	stack_run "$STACK_DIR/npud.log" "${STACK_NPUD_PREFIX[@]}" "$BIN/npud" --config "$STACK_DIR/npud.json" &
 	STACK_NPUD=$!
 	STACK_PIDS+=("$STACK_NPUD")

@@ -105,6 +105,9 @@ void device_release_buffer(struct device *device, struct buffer *buffer)
 
 static void settle_sessions(struct device *device)
 {
+	/* There may be a thousand, and each change of tenure asks. */
+	if (device->departures == 0)
+		return;
 	list_each (node, next, &device->host->sessions) {
 		struct session *session = list_entry(node, struct session, link);
 		if (session->device == device)

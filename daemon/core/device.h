@@ -149,6 +149,7 @@ struct device {
 	struct list mapped; /* struct mapping, live */
 	struct list releasing; /* struct buffer, released and unused */
 	struct list in_flight; /* struct submission, oldest first */
+	uint32_t departures; /* sessions of it that are closing or on their way to another */
 	uint32_t in_flight_count;
 	nsec_t last_completion;
 	uint64_t dispatches;

@@ -20,6 +20,7 @@ static void take_seat(struct session *session, struct device *seat, nsec_t now)
 	session->seat->sessions--;
 	seat->sessions++;
 	session->seat = seat;
+	session->device->departures++;
 	session->seated = now;
 	session->moved = true;
 	session_notify(session);
@@ -66,6 +67,7 @@ static void arrive(struct session *session)
 
 	device_forget_slot(session->device, session);
 	carry_times(session);
+	session->device->departures--;
 	session->device = device;
 	host->options.scheduler->session_move(host->sched, &session->share, device->index);
 	list_each (node, next, &session->jobs)

@@ -165,6 +165,7 @@ static void reap_done(struct work *work)
 	host->session_count--;
 	session->seat->sessions--;
 	list_remove(&session->link);
+	session->device->departures--;
 	quota_release(&session->quota, QUOTA_SESSIONS, 1);
 	tenant_put(host, session->tenant);
 	handles_fini(&session->buffer_handles);
@@ -227,6 +228,8 @@ void session_close(struct session *session)
 	if (session->closing)
 		return;
 	session->closing = true;
+	if (!move_is_pending(session))
+		session->device->departures++;
 	session->hooks = NULL;
 	quota_release(&session->quota, QUOTA_FDS, session->identity.fds);
 	list_splice(&session->free_submissions, &session->final);

@@ -9,7 +9,7 @@
 #include "daemon/wire/unpack.h"
 
 #define MAX_DEPTH 6u
-#define MAX_FIELDS 6000u
+#define MAX_FIELDS 4096u /* no honest frame has more: a field takes four bytes and more on average */
 #define MAX_UNKNOWN 32u
 #define MAX_REPEATED 4096u
 

@@ -102,11 +102,15 @@ static void throughput_rows(const struct bench_options *options)
 
 static int options_parse(int argc, char **argv, struct bench_options *options)
 {
-	static const struct option list[] = {
-	    {"npud", required_argument, NULL, 'n'},   {"npud-pid", required_argument, NULL, 'p'},
-	    {"device", required_argument, NULL, 'd'}, {"model", required_argument, NULL, 'm'},
-	    {"dnnl", required_argument, NULL, 'o'},   {"onnxruntime-ms", required_argument, NULL, 'r'},
-	    {"scale", required_argument, NULL, 's'},  {NULL, 0, NULL, 0}};
+	static const struct option list[] = {{"npud", required_argument, NULL, 'n'},
+					     {"npud-pid", required_argument, NULL, 'p'},
+					     {"device", required_argument, NULL, 'd'},
+					     {"model", required_argument, NULL, 'm'},
+					     {"dnnl", required_argument, NULL, 'o'},
+					     {"onnxruntime-ms", required_argument, NULL, 'r'},
+					     {"scale", required_argument, NULL, 's'},
+					     {"corpus", required_argument, NULL, 'c'},
+					     {NULL, 0, NULL, 0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1) {
@@ -129,6 +133,9 @@ static int options_parse(int argc, char **argv, struct bench_options *options)
 		case 'r':
 			options->onnxruntime_ms = strtod(optarg, NULL);
 			break;
+		case 'c':
+			options->corpus = optarg;
+			break;
 		case 's':
 			options->scale = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
@@ -145,9 +152,10 @@ int main(int argc, char **argv)
 	struct latency echo = {0};
 
 	if (options_parse(argc, argv, &options) < 0 || options.scale < 1 || options.scale > 1000) {
-		(void)fprintf(stderr,
-			      "usage: bench --npud SOCKET --npud-pid PID --device SOCKET [--scale PERCENT]\n"
-			      "       bench --npud SOCKET --model ELF [--dnnl COMMAND] [--onnxruntime-ms MS]\n");
+		(void)fprintf(
+		    stderr,
+		    "usage: bench --npud SOCKET --npud-pid PID --device SOCKET --corpus FOLDER [--scale PERCENT]\n"
+		    "       bench --npud SOCKET --model ELF [--dnnl COMMAND] [--onnxruntime-ms MS]\n");
 		return 2;
 	}
 	if (options.device) {
@@ -157,6 +165,9 @@ int main(int argc, char **argv)
 		job_rows(&options, &echo);
 		throughput_rows(&options);
 		sched_rows(&options);
+		tenants_rows(&options);
+		trouble_rows(&options);
+		hostile_rows(&options);
 	}
 	if (options.model)
 		model_rows(&options);

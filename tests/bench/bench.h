@@ -7,12 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <npu/npu.h>
+
+#include "npud.pb-c.h"
 #include "tests/bench/bench_table.h"
 
 struct bench_options {
 	const char *npud; /* npud's socket */
 	const char *device; /* socket of a second software NPU, driven directly */
 	long npud_pid;
+	const char *corpus; /* folder of conversations as tests/fuzz/wire_rig.h reads them */
 	const char *model; /* BlazeFace, compiled */
 	const char *dnnl; /* command that prints what oneDNN alone takes for the model, in milliseconds */
 	double onnxruntime_ms; /* what onnxruntime-web takes, 0 if it was not measured */
@@ -28,6 +32,19 @@ uint32_t bench_repeats(const struct bench_options *options, uint32_t usual);
 void *noop_executable(uint32_t tensors_bytes, size_t *bytes);
 #define NOOP_TASKS 4u
 #define NOOP_TENSORS 128u
+
+/* bench_client.c: a connection with one executable, which is released; and what npud says of itself. */
+struct bench_client {
+	struct npu_connection *connection;
+	struct npu_graph *graph;
+};
+struct bench_client bench_client_open(const char *socket, void *executable, size_t bytes);
+struct npu_job *bench_job(const struct bench_client *client);
+uint64_t bench_submit(struct npu_job *job, uint64_t budget_ns);
+/* It has to end so. */
+void bench_wait(const struct bench_client *client, uint64_t ticket, enum npu_outcome outcome);
+int bench_stats_open(const char *socket);
+Npud__Stats bench_stats(int fd);
 
 /*
  * Every measurement adds one round: @count repetitions, in nanoseconds each, or the jobs per second over @count. Rounds
@@ -50,6 +67,14 @@ double direct_per_second(const struct bench_options *options, uint32_t depth, ui
 
 /* bench_sched.c: the scheduler alone */
 void sched_rows(const struct bench_options *options);
+
+/* bench_tenants.c: many sessions at once */
+void tenants_rows(const struct bench_options *options);
+/* bench_trouble.c: how long somebody who hangs or dies is in the way */
+void trouble_rows(const struct bench_options *options);
+
+/* bench_hostile.c */
+void hostile_rows(const struct bench_options *options);
 
 /* bench_model.c */
 void model_rows(const struct bench_options *options);

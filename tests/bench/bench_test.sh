@@ -37,7 +37,7 @@ while IFS= read -r name; do
 	check "the row '$name'" row "$name"
 done <<'END'
 idle npud, resident
-npud per connection
+npud per session, 1000 sessions
 request / echo, p50
 request / echo, p99
 no-op job / direct \+ 1 echo, p50
@@ -49,6 +49,15 @@ jobs/s, depth 64 / direct
 allocations in npud, 1000 jobs
 decision / heap of 1024
 decision, 64 tenants x 16 queues
+npud per job, 1 of 1000 / 1
+npud per job, 100 of 1000 / 1
+job, 100 of 1000 / 1
+hang to recovered less budget
+hang to recovered less budget, worst
+dead client reclaimed
+dead client reclaimed, worst
+hostile frame, slowest
+hostile frame, memory to decode it
 load / copy file to fresh memory
 BlazeFace / oneDNN alone
 BlazeFace / onnxruntime-web

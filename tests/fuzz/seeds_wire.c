@@ -242,6 +242,35 @@ static void everything_visible(void)
 	seed_write(&out, "wire", "visible");
 }
 
+#define GREEDY_REFS 2000
+#define GREEDY_NUMBERS 4000
+
+/* Few bytes that want much memory: thousands of small messages, thousands of numbers. */
+static void greedy(void)
+{
+	static Npud__BufferRef *uses[GREEDY_REFS];
+	static uint64_t numbers[GREEDY_NUMBERS];
+	Npud__BufferRef ref = NPUD__BUFFER_REF__INIT;
+	Npud__JobV3 v3 = NPUD__JOB_V3__INIT;
+	Npud__JobBegin job_begin = NPUD__JOB_BEGIN__INIT;
+	Npud__JobSubmit body = NPUD__JOB_SUBMIT__INIT;
+
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR, NPUD_PROTOCOL_MINOR);
+	for (size_t i = 0; i < GREEDY_REFS; i++)
+		uses[i] = &ref;
+	v3.group_count = 1;
+	v3.uses = uses;
+	v3.n_uses = GREEDY_REFS;
+	job_begin.generation_case = NPUD__JOB_BEGIN__GENERATION_V3;
+	job_begin.v3 = &v3;
+	frame(NPUD__REQUEST__BODY_JOB_BEGIN, &job_begin, 0);
+	body.after = body.fences = numbers;
+	body.n_after = body.n_fences = GREEDY_NUMBERS;
+	frame(NPUD__REQUEST__BODY_JOB_SUBMIT, &body, 0);
+	seed_write(&out, "wire", "greedy");
+}
+
 static void maps_of_an_old_client(void)
 {
 	begin();
@@ -255,6 +284,7 @@ void seeds_wire(void)
 	maps_of_everything();
 	maps_of_an_old_client();
 	everything_visible();
+	greedy();
 	conversation((const enum happening[]){COMPLETE, COMPLETE}, 2, "job-done");
 	conversation((const enum happening[]){REPORT, COMPLETE}, 2, "job-exception");
 	conversation((const enum happening[]){TIME, TIME, TIME}, 3, "job-timeout");
