@@ -392,6 +392,31 @@ START_TEST(credits_run_out_for_a_client_that_does_not_read)
 }
 END_TEST
 
+/* Nothing that comes back to it afterwards would remind anybody of it. */
+START_TEST(a_session_that_has_returned_everything_ends_with_its_tenure)
+{
+	struct world world;
+	world_open(&world);
+	struct session *session = world_session(&world);
+	struct job *job = make_job(session);
+	struct buffer *buffer = job->buffers[0];
+
+	(void)run(&world, session, job);
+	complete(&world, job);
+	world_work(&world);
+	job_free(job);
+	buffer_release(buffer);
+	device_pump(world.device);
+	world_work(&world);
+	ck_assert(list_empty(&session->buffers));
+	ck_assert_ptr_eq(world.device->attached, session);
+	session_close(session);
+	world_work(&world);
+	ck_assert_uint_eq(world.host->session_count, 0);
+	world_close(&world);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("session");
@@ -410,6 +435,7 @@ int main(void)
 	tcase_add_loop_test(tcase, a_client_that_dies_leaves_nothing, 0, 9);
 	tcase_add_loop_test(tcase, every_submission_ends_exactly_once_whatever_happens, 0, 20);
 	tcase_add_test(tcase, credits_run_out_for_a_client_that_does_not_read);
+	tcase_add_test(tcase, a_session_that_has_returned_everything_ends_with_its_tenure);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }
