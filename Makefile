@@ -162,7 +162,7 @@ $(B)/tests/unit/cross/%: $(B)/tests/unit/cross/%.o $(B)/libclient.a $(B)/daemon.
 
 ## make unit          unit tests (under 30 s)
 unit: $(UNIT_BIN)
-	@start=$$(date +%s); tests/run.sh unit $(UNIT_BIN); code=$$?; \
+	@start=$$(date +%s); tests/run.sh -j $$(nproc) unit $(UNIT_BIN); code=$$?; \
 		echo "make unit: the tests took $$(($$(date +%s) - start)) s; more than 30 would be too many"; exit $$code
 
 # ------------------------------------------------------------------ simulation: the policies alone, in virtual time

@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/npu/v3_tcb.h"
 #include "daemon/util/barrier.h"
+#include "daemon/util/clock.h"
 
 #define SCRUB_SLOT 0u
 #define CHUNK_BYTES (8ull << 20) /* the size field of an init TCB counts less than 16 MiB */
@@ -74,7 +74,6 @@ int scrubber_new(const struct device *device, struct scrubber **out)
 /* Its own pointer, or -ETIMEDOUT: any other answer means that the device does not do as it is told. */
 static int wait_done(struct npu_device *npu, uint32_t pointer)
 {
-	struct timespec pause = {.tv_nsec = POLL_NS};
 	struct npu_event events[NPU_MAX_EVENTS];
 
 	for (int poll = 0; poll < POLLS; poll++) {
@@ -88,7 +87,7 @@ static int wait_done(struct npu_device *npu, uint32_t pointer)
 				return npu->ops->irq_finish(npu);
 		}
 		if (count == 0)
-			nanosleep(&pause, NULL);
+			clock_pause(POLL_NS);
 	}
 	return -ETIMEDOUT;
 }

@@ -4,10 +4,10 @@
  * its hands off, and touches the request, the transport and the NPU, nothing else of the daemon.
  */
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/core/device.h"
+#include "daemon/util/clock.h"
 
 /* Pauses double: a device that is nearly idle is not kept waiting, one that is late (its host may be) gets 25 ms. */
 #define IDLE_POLLS 9
@@ -58,12 +58,12 @@ static int drain(struct device_work *work)
 /* 1 idle, 0 still busy after a bounded wait. */
 static int wait_idle(struct npu_device *npu)
 {
-	struct timespec pause = {.tv_nsec = IDLE_POLL_NS};
+	uint64_t pause = IDLE_POLL_NS;
 	int idle = npu->ops->is_idle(npu);
 
 	for (int i = 0; i < IDLE_POLLS && idle == 0; i++) {
-		nanosleep(&pause, NULL);
-		pause.tv_nsec *= 2;
+		clock_pause(pause);
+		pause *= 2;
 		idle = npu->ops->is_idle(npu);
 	}
 	return idle;
@@ -84,12 +84,12 @@ static int reset(struct device_work *work)
 /* The cores may be idle a little before the task manager has parked behind the last chain. */
 int device_destroy_pool(struct npu_device *npu)
 {
-	struct timespec pause = {.tv_nsec = IDLE_POLL_NS};
+	uint64_t pause = IDLE_POLL_NS;
 	int error = npu->ops->pool_destroy(npu);
 
 	for (int i = 0; i < IDLE_POLLS && error == -EBUSY; i++) {
-		nanosleep(&pause, NULL);
-		pause.tv_nsec *= 2;
+		clock_pause(pause);
+		pause *= 2;
 		error = npu->ops->pool_destroy(npu);
 	}
 	return error;

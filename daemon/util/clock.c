@@ -6,6 +6,7 @@
 #include <time.h>
 
 static nsec_t (*clock_source)(void);
+static void (*clock_pauser)(uint64_t ns);
 
 nsec_t clock_now(void)
 {
@@ -21,4 +22,19 @@ nsec_t clock_now(void)
 void clock_set_source(nsec_t (*source)(void))
 {
 	clock_source = source;
+}
+
+void clock_pause(uint64_t ns)
+{
+	struct timespec pause = {(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
+
+	if (clock_pauser)
+		clock_pauser(ns);
+	else
+		(void)nanosleep(&pause, NULL);
+}
+
+void clock_set_pause(void (*pause)(uint64_t ns))
+{
+	clock_pauser = pause;
 }

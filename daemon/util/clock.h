@@ -14,4 +14,9 @@ nsec_t clock_now(void);
 /* NULL restores the kernel's clock. */
 void clock_set_source(nsec_t (*source)(void));
 
+/* On a worker, which may block: a pause between two looks at something. */
+void clock_pause(uint64_t ns);
+/* For tests whose devices need no time; NULL restores the pause. */
+void clock_set_pause(void (*pause)(uint64_t ns));
+
 #endif

@@ -155,12 +155,18 @@ static void hook_arm(void *user, uint64_t ns)
 
 /* ------------------------------------------------------------------ the daemon */
 
+static void no_pause(uint64_t ns)
+{
+	(void)ns;
+}
+
 void rig_prepare(void)
 {
 	if (fake.memory > 0)
 		return;
 	log_setup((enum log_level)0, LOG_FORMAT_KV);
 	clock_set_source(fake_now);
+	clock_set_pause(no_pause);
 	fake.wrong = eventfd(0, EFD_CLOEXEC);
 	fake.memory = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	require(fake.wrong > 0 && fake.memory > 0 && fallocate(fake.memory, 0, 0, BUFFER_BYTES) == 0);

@@ -150,6 +150,12 @@ static inline void world_add_device(struct world *world, const char *name, const
 	*fake_out = fake;
 }
 
+/* The fake device is as idle at once as it will ever be. */
+static void fake_pause(uint64_t ns)
+{
+	(void)ns;
+}
+
 static inline void world_open_on(struct world *world, const struct host_options *options, const struct vfio_ops *ops)
 {
 	memset(world, 0, sizeof(*world));
@@ -157,6 +163,7 @@ static inline void world_open_on(struct world *world, const struct host_options 
 	log_setup((enum log_level)0, LOG_FORMAT_KV);
 	fake_now = (nsec_t){NSEC_PER_SEC};
 	clock_set_source(fake_clock);
+	clock_set_pause(fake_pause);
 	ck_assert_int_eq(host_new(options, 2, &world->host), 0);
 	world_add_device(world, "fake0", ops, &world->fake, &world->device);
 	device_set_hooks(world->device, &world_hooks, world);
@@ -246,6 +253,7 @@ static inline void world_close(struct world *world)
 	if (fds_are_counted)
 		ck_assert_uint_eq(count_open_fds(), world->fds_before);
 	clock_set_source(NULL);
+	clock_set_pause(NULL);
 }
 
 static inline void world_events_ready(void *user)
