@@ -414,10 +414,11 @@ clean:
 .SECONDARY: # objects of tests are kept, so that the next run does not compile them again
 unit-programs: $(UNIT_BIN)
 
-# What has threads of its own and no OpenMP, which the thread sanitizer does not understand.
+# What has threads of its own and no OpenMP, which the thread sanitizer does not understand. The search over states is one
+# long thread.
 .PHONY: unit-threads
-unit-threads: $(filter $(B)/tests/unit/daemon/% $(B)/tests/unit/libclient/%,$(UNIT_BIN))
-	tests/run.sh unit $^
+unit-threads: $(filter-out %/test_states,$(filter $(B)/tests/unit/daemon/% $(B)/tests/unit/libclient/%,$(UNIT_BIN)))
+	tests/run.sh -j $$(nproc) unit $^
 
 ## make lint          format, layers, text rules, warnings of two compilers, clang-tidy, cppcheck
 lint:
