@@ -107,8 +107,11 @@ uint32_t *input_of(struct npu_job *job);
 uint32_t *output_of(struct npu_job *job);
 
 #define ASSERT_OUTCOME(result, wanted)                                                                                 \
-	ck_assert_msg((result).outcome == (wanted), "outcome %s, not %s: %s", npu_outcome_name((result).outcome),      \
-		      npu_outcome_name(wanted), (result).message)
+	do {                                                                                                           \
+		const struct npu_result got_ = (result);                                                               \
+		ck_assert_msg(got_.outcome == (wanted), "outcome %s, not %s: %s", npu_outcome_name(got_.outcome),      \
+			      npu_outcome_name(wanted), got_.message);                                                 \
+	} while (0)
 #define ASSERT_NPU(call)                                                                                               \
 	do {                                                                                                           \
 		int rc_ = (call);                                                                                      \
