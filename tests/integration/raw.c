@@ -89,6 +89,14 @@ Npud__ServerFrame *raw_call(int fd, Npud__Request *request, int passed_fd)
 	}
 }
 
+Npud__Request raw_request(Npud__Request__BodyCase body)
+{
+	Npud__Request request = NPUD__REQUEST__INIT;
+
+	request.body_case = body;
+	return request;
+}
+
 void raw_hello(int fd, const char *name)
 {
 	Npud__Hello hello = NPUD__HELLO__INIT;

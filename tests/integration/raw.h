@@ -20,6 +20,8 @@ int raw_send(int fd, const Npud__Request *request, int passed_fd);
 Npud__ServerFrame *raw_receive(int fd);
 /* Send and receive, asserting a reply to this serial; events in between are dropped. */
 Npud__ServerFrame *raw_call(int fd, Npud__Request *request, int passed_fd);
+/* One with this body, which is still to be set. */
+Npud__Request raw_request(Npud__Request__BodyCase body);
 /* The greeting, asserting success. */
 void raw_hello(int fd, const char *name);
 /* Connected and greeted. */
