@@ -5,8 +5,8 @@
 # tests/lint/tidy.sh [FILE...]
 #
 # Nine tenths of the time is the analyzer's, most of it in functions with so many paths that it gives up at its limit of
-# 225000 states. A quarter of that limit takes a third of the time, and every check still looks at every
-# function. To search deeper: NODES=225000 tests/lint/tidy.sh
+# 225000 states. A lower limit saves most of it, and every check still looks at every function. To search deeper:
+# NODES=225000 tests/lint/tidy.sh
 if [[ ${1-} == --one ]]; then
 	file=$2
 	flags=(-std=gnu17 -D_GNU_SOURCE -I. -Ibuild/gen -Ilibclient/include -DNPUD_VERSION='"0"')
