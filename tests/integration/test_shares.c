@@ -404,7 +404,7 @@ START_TEST(an_interactive_client_beside_a_flood_waits_for_what_is_in_the_hardwar
 	ck_assert_uint_le(alone, 100 * US + AROUND_NS);
 	uint64_t fair = beside_flood("fair", &flood), fifo = beside_flood("fifo", &flood);
 	ck_assert_uint_le(fair, bound);
-	ck_assert_uint_ge(fair, alone + flood.job_ns); /* it did come while the flood ran */
+	/* the same flood is in the way where nobody sees to it that it is not */
 	ck_assert_uint_ge(fifo, alone + (flood.depth - 1) * flood.job_ns);
 }
 END_TEST
