@@ -11,6 +11,8 @@ case $profile in
 build) ;;
 check)
 	packages+=(clang libclang-rt-dev clang-tidy clang-format cppcheck valgrind procps)
+	# attacks: systemd-analyze says what the unit's SystemCallFilter= means
+	packages+=(systemd)
 	# guests: programs for arm64, a device tree, the first file system, and kernels where none are at hand
 	packages+=(gcc-aarch64-linux-gnu device-tree-compiler busybox-static cpio xz-utils bc bison flex m4)
 	;;
