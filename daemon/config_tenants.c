@@ -8,6 +8,8 @@
 #define FALLBACK_NAME "default"
 
 static const struct config_choice pers[] = {{"user", TENANT_PER_USER}, {"rule", TENANT_PER_RULE}, {NULL, 0}};
+static const struct config_choice spaces[] = {
+    {"private", TENANT_SPACE_PRIVATE}, {"tenant", TENANT_SPACE_TENANT}, {"shared", TENANT_SPACE_SHARED}, {NULL, 0}};
 static const struct config_choice classes[] = {
     {"realtime", SCHED_REALTIME}, {"high", SCHED_HIGH}, {"normal", SCHED_NORMAL}, {"idle", SCHED_IDLE}, {NULL, 0}};
 #define RIGHT_CHOICE(name, text) {text, RIGHT_##name},
@@ -31,6 +33,7 @@ static const struct config_key match_keys[] = {
     CONFIG_END};
 static const struct config_key profile_keys[] = {
     CONFIG_CHOICE("per", struct tenant_profile, per, pers),
+    CONFIG_CHOICE("address_space", struct tenant_profile, address_space, spaces),
     CONFIG_UINT("weight", struct tenant_profile, weight, 1, SCHED_MAX_WEIGHT),
     CONFIG_UINT("time_permille", struct tenant_profile, time_permille, 1, SCHED_WHOLE),
     CONFIG_SET("classes", struct tenant_profile, classes, 1, classes),
@@ -47,6 +50,7 @@ static const struct config_key rule_keys[] = {
 static void set_defaults(struct tenant_profile *profile, const struct config *config)
 {
 	profile->per = TENANT_PER_USER;
+	profile->address_space = TENANT_SPACE_PRIVATE;
 	profile->classes = TENANT_DEFAULT_CLASSES;
 	profile->rights = TENANT_DEFAULT_RIGHTS;
 	profile->weight = SCHED_DEFAULT_WEIGHT;

@@ -61,12 +61,27 @@ static enum daemon_exit open_devices(struct daemon *daemon)
 	return EXIT_OK;
 }
 
+/* Isolation is what the daemon is for: where the operator has switched it off between users, the log says so. */
+static void warn_of_sharing(const struct tenant_profile *profile)
+{
+	bool users = profile->address_space == TENANT_SPACE_SHARED ||
+		     (profile->address_space == TENANT_SPACE_TENANT && profile->per == TENANT_PER_RULE);
+
+	if (users)
+		log_event(LOG_LEVEL_WARN, "tenant.not_isolated", LOG_STR("tenant", profile->name),
+			  LOG_STR("advice", "programs of its sessions can read and change memory of one another's; "
+					    "address_space \"private\" keeps them apart"));
+}
+
 static enum daemon_exit make_host(struct daemon *daemon)
 {
 	struct host_options options;
 
 	config_host_options(daemon->config, &options);
 	options.rights.own_uid = geteuid();
+	warn_of_sharing(&options.tenants.fallback);
+	for (uint32_t i = 0; i < options.tenants.count; i++)
+		warn_of_sharing(&options.tenants.rule[i].profile);
 	if (host_new(&options, daemon->unit_count, &daemon->host) < 0)
 		return EXIT_FAILED;
 	for (uint32_t i = 0; i < daemon->unit_count; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots, IOVAs and the TCB arena of one session; see address_space.h. */
+/* Slots, IOVAs and the TCB arena; see address_space.h. */
 #include "daemon/core/address_space.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@ int address_space_init(struct address_space *space, const struct space_reach *re
 
 	memset(space, 0, sizeof(*space));
 	space->arena_fd = -1;
+	list_init(&space->link);
 	int error = npu_window(reach->generation, slot, &window);
 	if (error == 0)
 		error = iova_space_new(window.clients, reach->reserved, reach->reserved_count, &space->iovas);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The addresses of one session: a slot (4 GiB window of bus addresses), the IOVAs of its buffers, and the arena, daemon
- * memory at a fixed place inside the window that holds TCB chains, hold TCBs and print pages. The arena is mapped in
- * pieces, those that a job of the tenure needs: the kernel pins what is mapped. Nothing is mapped here; the device's
- * owner does that.
+ * The addresses of one session, or of those that share it: a slot (4 GiB window of bus addresses), the IOVAs of
+ * buffers, and the arena, daemon memory at a fixed place inside the window that holds TCB chains, hold TCBs and print
+ * pages. The arena is mapped in pieces, those that a job of the tenure needs: the kernel pins what is mapped. Nothing
+ * is mapped here; the device's owner does that.
  *
  * Where in the window arena and buffers are is the generation's: daemon/npu/window.h. The rest is never mapped.
  */
@@ -13,11 +13,15 @@
 #include <stddef.h>
 
 #include "daemon/core/mapping.h"
+#include "daemon/util/list.h"
 #include "daemon/util/fail.h"
 #include "daemon/npu/window.h"
 #include "daemon/vfio/iova.h"
 #include "daemon/vfio/vfio.h"
 #include "proto/zhouyi_tcb.h"
+
+struct device;
+struct tenant;
 
 #define SPACE_SLOTS 9u /* of any generation: daemon/npu/window.h */
 
@@ -40,6 +44,15 @@ struct address_space {
 	uint8_t *memory; /* the arena in the daemon */
 	uint64_t page_used[ARENA_PAGES / 64];
 	uint32_t pages_used;
+	uint16_t next_grid; /* number of the next job */
+
+	/* Who uses it: spaces.h. */
+	struct list link; /* host->spaces, while sessions to come may share it */
+	uint64_t id; /* of no other, ever: whose residue is on a chip */
+	const struct device *device;
+	const struct tenant *tenant; /* whose sessions may share it; NULL: those of all tenants that share */
+	uint32_t sessions;
+	uint32_t staying; /* of them, those that neither end nor move away */
 };
 
 /* What a device can address: its generation's windows, and what lies in none of them. */

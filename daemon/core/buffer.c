@@ -106,19 +106,19 @@ int buffer_check_file(int fd, const struct buffer_request *request, struct fail 
 
 static int enter_tables(struct session *session, struct buffer *buffer, uint64_t align, struct fail *fail)
 {
-	int error = address_space_alloc(&session->space, buffer->map.bytes, align, &buffer->map.iova);
+	int error = address_space_alloc(session->space, buffer->map.bytes, align, &buffer->map.iova);
 
 	if (error == -ENOSPC)
-		return fail_limit(fail, "addresses", "session",
-				  session->space.client_bytes - iova_free_bytes(session->space.iovas),
-				  session->space.client_bytes, "no gap is large enough, release buffers");
+		return fail_limit(fail, "addresses", "address space",
+				  session->space->client_bytes - iova_free_bytes(session->space->iovas),
+				  session->space->client_bytes, "no gap is large enough, release buffers");
 	if (error < 0)
 		return fail_set(fail, -error, "buffer: no address for %" PRIu64 " bytes aligned to %" PRIu64,
 				buffer->map.bytes, align);
 	error = handles_add(&session->buffer_handles, buffer, &buffer->handle);
 	if (error == 0)
 		return 0;
-	address_space_release(&session->space, buffer->map.iova, buffer->map.bytes);
+	address_space_release(session->space, buffer->map.iova, buffer->map.bytes);
 	if (error == -ENOSPC)
 		return fail_limit(fail, "buffers", "session", session->buffer_handles.live,
 				  session->buffer_handles.maximum, "release buffers");
@@ -142,7 +142,7 @@ int buffer_import(struct session *session, int fd, const struct buffer_request *
 	if (buffer && error == 0) {
 		buffer->session = session;
 		buffer->read_only = request->read_only;
-		buffer->map.space = &session->space;
+		buffer->map.space = session->space;
 		buffer->map.fd = fd;
 		buffer->map.offset = request->offset;
 		buffer->map.bytes = request->bytes;
@@ -190,7 +190,7 @@ static void reap_done(struct work *work)
 		session->device->lost = true;
 	else if (buffer->unmap_error < 0)
 		session->device->leaking = true;
-	address_space_release(&session->space, buffer->map.iova, buffer->map.bytes);
+	address_space_release(session->space, buffer->map.iova, buffer->map.bytes);
 	quota_release_all(&session->quota, BUFFER_AMOUNTS(buffer->map.bytes), BUFFER_PARTS);
 	buffer->map.fd = -1;
 	buffer->reaped = true;

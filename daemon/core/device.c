@@ -94,7 +94,7 @@ bool device_holds(const struct device *device, const struct session *session)
 	/* A rung may exchange the transport under the tables: what belongs to one is returned before or after. */
 	bool exchange = device->tables && device->state == DEV_RECOVERING;
 
-	return device->attached == session || device->target == session || device->dirty || exchange ||
+	return device->attached == session->space || device->target == session->space || device->dirty || exchange ||
 	       (!device_is_usable(device) && !device->closed);
 }
 
@@ -127,7 +127,7 @@ static void leave_mapping(struct device *device, struct mapping *mapping)
 /* With the table goes what is left in it. */
 void device_leave_space(struct device *device, struct session *session)
 {
-	struct mapping *pieces = session->space.pieces;
+	struct mapping *pieces = session->space->pieces;
 
 	for (uint32_t i = 0; pieces && i < ARENA_PIECES; i++)
 		leave_mapping(device, &pieces[i]);
@@ -163,7 +163,7 @@ bool device_start_releases(struct device *device)
 }
 
 /* A soft reset also when the slot's last user was another: caches are tagged by bus address. */
-static void choose_scrub(const struct device *device, const struct session *target, struct device_work *work)
+static void choose_scrub(const struct device *device, const struct address_space *target, struct device_work *work)
 {
 	const struct host_options *options = &device->host->options;
 
@@ -171,49 +171,58 @@ static void choose_scrub(const struct device *device, const struct session *targ
 	work->scrub_gm = false;
 	if (!target)
 		return;
-	uint64_t slot_user = device->slot_user[target->space.slot];
-	bool chip = device->last_session && device->last_session != target->id;
-	bool gm = device->gm_session && device->gm_session != target->id && device->identity.gm_bytes;
+	uint64_t slot_user = device->slot_user[target->slot];
+	bool chip = device->last_space && device->last_space != target->id;
+	bool gm = device->gm_space && device->gm_space != target->id && device->identity.gm_bytes;
 
 	work->scrub = (slot_user && slot_user != target->id) || (chip && options->scrub == SCRUB_RESET);
 	work->scrub_gm =
 	    gm && (options->scrub == SCRUB_GM || (options->scrub == SCRUB_RESET && options->quirks.reset_keeps_gm));
 }
 
-/* What a reset leaves of earlier sessions on the chip. */
+/* What a reset leaves of earlier tenures on the chip. */
 void device_was_reset(struct device *device)
 {
-	device->last_session = 0;
+	device->last_space = 0;
 	if (!device->host->options.quirks.reset_keeps_gm)
-		device->gm_session = 0;
+		device->gm_space = 0;
 	memset(device->slot_user, 0, sizeof(device->slot_user));
 }
 
-void device_forget_slot(struct device *device, const struct session *session)
+void device_forget_slot(struct device *device, const struct address_space *space)
 {
-	uint64_t *user = &device->slot_user[session->space.slot];
+	uint64_t *user = &device->slot_user[space->slot];
 
-	if (*user == session->id)
+	if (*user == space->id)
 		*user = SLOT_OF_NOBODY;
 }
 
-void device_now_holds(struct device *device, const struct session *session)
+void device_now_holds(struct device *device, const struct address_space *space)
 {
-	device->last_session = session->id;
-	device->gm_session = session->id;
-	device->slot_user[session->space.slot] = session->id;
+	device->last_space = space->id;
+	device->gm_space = space->id;
+	device->slot_user[space->slot] = space->id;
+}
+
+void device_forget_holder(struct device *device, const struct session *session)
+{
+	if (device->holder == session)
+		device->holder = NULL;
+	if (device->next_holder == session)
+		device->next_holder = NULL;
 }
 
 void device_start_switch(struct device *device, struct session *target, struct list *wanted)
 {
 	struct device_work *work = &device->work;
 
-	device->target = target;
+	device->target = target ? target->space : NULL;
+	device->next_holder = target;
 	device->switch_began = clock_now();
 	work->leave_pool = device->pool;
 	work->make_pool = target != NULL;
-	choose_scrub(device, target, work);
-	work->attach = target ? &target->space : NULL;
+	choose_scrub(device, device->target, work);
+	work->attach = device->target;
 	if (!device->tables)
 		list_splice(&work->unmap, &device->mapped);
 	if (wanted)
@@ -233,8 +242,9 @@ static uint64_t charge_change(struct device *device, nsec_t now)
 {
 	uint64_t cost = nsec_since(now, device->switch_began);
 
-	device->host->options.scheduler->charge(device->host->sched, &device->attached->share, device->switch_class,
-						cost, now.v);
+	if (device->holder)
+		device->host->options.scheduler->charge(device->host->sched, &device->holder->share,
+							device->switch_class, cost, now.v);
 	return cost;
 }
 
@@ -262,13 +272,15 @@ static void count_reset(struct device *device)
 
 static void switch_done(struct device *device)
 {
-	struct session *target = device->target;
+	struct address_space *target = device->target;
 
 	device->target = NULL;
 	device->pool = target != NULL;
 	pool_is_new(device);
 	device->dirty = false;
 	device->attached = target;
+	device->holder = device->next_holder;
+	device->next_holder = NULL;
 	device->hold = 0;
 	device->epoch++;
 	count_reset(device);
@@ -305,6 +317,8 @@ static void switch_failed(struct device *device)
 
 	device->target = NULL;
 	device->attached = NULL;
+	device->holder = NULL;
+	device->next_holder = NULL;
 	device->pool = false;
 	device->dirty = true;
 	device_blame(device, OUT_DEVICE_RESET, "a tenure change failed", NULL, NULL);

@@ -126,8 +126,10 @@ struct device {
 	nsec_t switch_began; /* or the making of a new pool */
 	enum sched_class switch_class; /* of the work that it is for */
 	struct quantum quantum;
-	struct session *attached;
-	struct session *target; /* of the switch under way */
+	struct address_space *attached; /* that it reaches */
+	struct address_space *target; /* of the switch under way */
+	struct session *holder; /* of those that are attached: whose work came last, or was the reason */
+	struct session *next_holder; /* the same of the switch under way */
 	bool dirty; /* a switch failed half-way: mappings of any session may be live */
 	bool busy; /* the worker holds the request */
 	bool leaking; /* memory of a released buffer is still mapped and cannot be unmapped */
@@ -140,8 +142,8 @@ struct device {
 	bool chained; /* the pool has a tail to link behind */
 	bool redial; /* a doorbell was refused while others run: the chain is linked, ring again */
 	uint32_t hold; /* next hold TCB of the ring */
-	uint64_t last_session; /* whose residue is on the chip, 0 = nobody's */
-	uint64_t gm_session; /* the same for global memory, which a reset may leave */
+	uint64_t last_space; /* whose residue is on the chip, 0 = nobody's */
+	uint64_t gm_space; /* the same for global memory, which a reset may leave */
 	uint64_t slot_user[SPACE_SLOTS]; /* since the last reset */
 
 	struct scrubber *scrubber; /* made with the first scrub by a job; the worker's */
@@ -203,10 +205,10 @@ int device_map_all(struct device_work *work);
 int device_unmap_all(struct device_work *work);
 int device_attach(struct device *device, const struct address_space *space);
 void device_free_space(struct device *device, struct address_space *space);
-/* device.c: before that, on the loop: nothing of the session is live. The device does not hold it. */
+/* device.c: before that, on the loop: nothing of the session and its space is live. The device does not hold it. */
 void device_leave_space(struct device *device, struct session *session);
-/* What its caches know of the session's addresses is old when that returns. */
-void device_forget_slot(struct device *device, const struct session *session);
+/* What its caches know of these addresses is old when the space returns. */
+void device_forget_slot(struct device *device, const struct address_space *space);
 /* device_work.c */
 void device_work_start(struct device *device, enum device_op op, enum device_state state);
 void device_work_run(struct work *work);
@@ -224,7 +226,9 @@ void device_start_renew(struct device *device, const struct submission *submissi
 /* Returns true if the worker has to unmap something first. */
 bool device_start_releases(struct device *device);
 void device_was_reset(struct device *device);
-void device_now_holds(struct device *device, const struct session *session);
+void device_now_holds(struct device *device, const struct address_space *space);
+/* The session ends, and its address space may go on: nobody is left to charge. */
+void device_forget_holder(struct device *device, const struct session *session);
 struct submission *device_oldest(const struct device *device);
 void device_work_done(struct work *work);
 /* device_life.c */

@@ -11,7 +11,6 @@
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
-#include "daemon/core/move.h"
 #include "daemon/core/session.h"
 #include "daemon/util/barrier.h"
 #include "daemon/util/clock.h"
@@ -31,7 +30,7 @@ static bool want(const struct device *device, struct mapping *mapping, struct li
  */
 static int collect_mappings(struct device *device, struct job *job, struct list *out)
 {
-	struct mapping *pieces = job->session->space.pieces;
+	struct mapping *pieces = job->session->space->pieces;
 	const struct arena_span holds = arena_pieces(0, ARENA_PAGE);
 	const struct arena_span own = arena_pieces(job->arena_offset, job->arena_bytes);
 	bool failed = false;
@@ -58,7 +57,7 @@ static int collect_mappings(struct device *device, struct job *job, struct list 
 static int ring_doorbell(struct device *device, struct submission *submission)
 {
 	struct job *job = submission->job;
-	struct address_space *space = &submission->session->space;
+	struct address_space *space = submission->session->space;
 	union zy3_tcb *chain = (union zy3_tcb *)(void *)(space->memory + job->arena_offset);
 	uint32_t hold = device->hold;
 	uint32_t hold_offset = arena_hold_offset(hold);
@@ -98,6 +97,7 @@ static int dispatch(struct device *device, struct submission *submission)
 	submission_move(submission, SUBMISSION_RUNNING);
 	list_append(&device->in_flight, &submission->link);
 	device->in_flight_count++;
+	device->holder = submission->session;
 	return ring_doorbell(device, submission);
 }
 
@@ -150,16 +150,17 @@ bool device_needs_new_pool(const struct device *device, const struct submission 
 static bool feed_one(struct device *device, struct submission *submission)
 {
 	struct session *session = submission->session;
+	bool attached = session->space == device->attached;
 	struct list wanted;
 
-	if (session != device->attached && device->in_flight_count)
+	if (!attached && device->in_flight_count)
 		return false;
 	list_init(&wanted);
 	if (collect_mappings(device, submission->job, &wanted) < 0) {
 		submission_drop(submission, OUT_FAULT, why_unmappable(device, session), clock_now());
 		return true;
 	}
-	if (session != device->attached) {
+	if (!attached) {
 		device->switch_class = submission->item.queue->class;
 		device_start_switch(device, session, &wanted);
 		return false;
@@ -206,10 +207,10 @@ static void shed_late(struct device *device)
 static struct sched_item *pick(struct device *device)
 {
 	struct host *host = device->host;
-	struct session *attached = device->attached;
+	struct session *holder = device->holder;
 
 	return quantum_pick(&device->quantum, host->options.scheduler, host->sched, device->index,
-			    attached ? &attached->share : NULL, clock_now().v);
+			    holder ? &holder->share : NULL, clock_now().v);
 }
 
 /* Only an abort takes work back from the hardware: what is ahead there is little, in number and in time. */
@@ -225,10 +226,10 @@ bool device_has_room(const struct device *device)
 	return device->in_flight_count < options->max_in_flight && ahead_ns < options->max_in_flight_ns;
 }
 
-/* It has nothing more for this device. */
-static bool is_left(const struct session *attached)
+/* Nobody of it has anything more for this device. */
+static bool is_left(const struct address_space *attached)
 {
-	return attached && (attached->closing || move_is_pending(attached));
+	return attached && attached->staying == 0;
 }
 
 void device_feed(struct device *device)

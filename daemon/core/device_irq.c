@@ -97,7 +97,7 @@ static void print_event(struct device *device, const struct npu_event *event)
 	if (bytes > sizeof(text))
 		bytes = sizeof(text);
 	/* Copied before it is looked at: the device may still be writing. */
-	memcpy(text, device->attached->space.memory + (from - ARENA_OFFSET), bytes);
+	memcpy(text, device->attached->memory + (from - ARENA_OFFSET), bytes);
 	bytes = (uint32_t)strnlen(text, bytes);
 	uint32_t group = 0;
 	for (int64_t i = 0; i < index; i++)

@@ -37,10 +37,12 @@ void device_forget_mappings(struct device *device)
 		struct session *session = list_entry(node, struct session, link);
 		/* One that ends or moves away right now belongs to the worker, which sees that the transport went. */
 		if (session->device == device && !session->reaping && !session->leaving)
-			session->space.io = NULL;
+			session->space->io = NULL;
 	}
 	device->attached = NULL;
 	device->target = NULL;
+	device->holder = NULL;
+	device->next_holder = NULL;
 	device->pool = false;
 	device->dirty = false;
 	device->leaking = false;

@@ -45,10 +45,10 @@ void device_blame(struct device *device, enum outcome outcome, const char *reaso
  */
 static void unlink_waiting(struct device *device)
 {
-	if (!device->attached || !device->attached->space.memory)
+	if (!device->attached || !device->attached->memory)
 		return;
 	for (uint32_t i = 0; i < ARENA_HOLDS; i++)
-		v3_tcb_set_next(arena_hold(&device->attached->space, i), (iova_t){0});
+		v3_tcb_set_next(arena_hold(device->attached, i), (iova_t){0});
 	device_write_barrier();
 }
 
@@ -76,7 +76,7 @@ void device_recover(struct device *device, enum recovery_rung from)
 {
 	log_event(LOG_LEVEL_WARN, "device.recover", LOG_STR("device", device->name),
 		  LOG_STR("reason", device->incident.reason ? device->incident.reason : ""),
-		  LOG_U64("session", device->attached ? device->attached->id : 0),
+		  LOG_U64("session", device->holder ? device->holder->id : 0),
 		  LOG_U64("in_flight", device->in_flight_count));
 	device->work.late_count = 0;
 	unsigned available = device->npu->rungs | (device->source.open ? 1u << RECOVERY_REOPEN : 0);

@@ -32,6 +32,7 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 	host->options = *options;
 	list_init(&host->tenants);
 	list_init(&host->sessions);
+	list_init(&host->spaces);
 	list_init(&host->woken);
 	handles_init(&host->fences, HOST_MAX_FENCES);
 	struct sched_params params = {.devices = devices, .ageing_ns = options->ageing_ns};
@@ -82,7 +83,7 @@ uint32_t host_pick_slot(const struct host *host, const struct device *device)
 
 	for (uint32_t slot = 0; slot < SPACE_SLOTS; slot++)
 		if (device->slots >> slot & 1 &&
-		    (best == SPACE_SLOTS || host->slot_sessions[slot] < host->slot_sessions[best]))
+		    (best == SPACE_SLOTS || host->slot_spaces[slot] < host->slot_spaces[best]))
 			best = slot;
 	return best;
 }

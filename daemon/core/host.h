@@ -64,7 +64,9 @@ struct host {
 	uint64_t next_session;
 	uint64_t next_arrival;
 	uint64_t next_job;
-	uint32_t slot_sessions[SPACE_SLOTS];
+	struct list spaces; /* struct address_space, those that sessions to come may share */
+	uint64_t next_space;
+	uint32_t slot_spaces[SPACE_SLOTS];
 	struct quarantine_tenants offenders;
 	struct host_counters counters;
 	struct submission_load load[SCHED_CLASSES]; /* of all sessions */
@@ -94,7 +96,7 @@ int host_add_device(struct host *host, struct device *device);
 
 /* The device with the fewest sessions, those that work first. */
 struct device *host_pick_device(struct host *host);
-/* Of those that fit into what the device can address, the slot with the fewest sessions. */
+/* Of those that fit into what the device can address, the slot with the fewest address spaces. */
 uint32_t host_pick_slot(const struct host *host, const struct device *device);
 
 /* Tell every session; those whose device is gone may find another one. */

@@ -130,7 +130,7 @@ static int resolve_address(struct job *job, const struct job_ref *ref, const str
 		return error;
 	*out = (npu_addr_t){0};
 	if (buffer)
-		*out = space_npu_addr(&job->session->space, iova_add(buffer->map.iova, ref->offset));
+		*out = space_npu_addr(job->session->space, iova_add(buffer->map.iova, ref->offset));
 	return 0;
 }
 
@@ -217,7 +217,7 @@ int job_begin_v3(struct session *session, const struct job_v3 *description, stru
 	    description->bss_count > description->group_count)
 		return fail_set(fail, EINVAL, "job bss_count: %u is not in 1..min(%u, group_count)",
 				description->bss_count, NPUD_MAX_BSS_PER_JOB);
-	int error = address_space_open_arena(&session->space);
+	int error = address_space_open_arena(session->space);
 	if (error == 0)
 		error = session_prepare_pool(session);
 	if (error < 0)
@@ -338,7 +338,7 @@ void job_rollback(struct job *job, struct job_mark mark)
 /* Between the number of a group's print area and its address. */
 static void place_prints(struct job *job, uint32_t stride, bool resolve)
 {
-	const struct address_space *space = &job->session->space;
+	const struct address_space *space = job->session->space;
 	uint32_t number = 0;
 
 	for (uint32_t i = 0; i < job->group_count; i++) {
@@ -360,10 +360,10 @@ static int take_arena(struct job *job, uint32_t tecs, struct fail *fail)
 	int error = session_charge(session, QUOTA_TCB_BYTES, chain + print, fail);
 	if (error < 0)
 		return error;
-	error = arena_alloc(&session->space, chain + print, &offset);
+	error = arena_alloc(session->space, chain + print, &offset);
 	if (error < 0) {
 		quota_release(&session->quota, QUOTA_TCB_BYTES, chain + print);
-		return fail_limit(fail, "tcb_arena", "session", (uint64_t)session->space.pages_used * ARENA_PAGE,
+		return fail_limit(fail, "tcb_arena", "address space", (uint64_t)session->space->pages_used * ARENA_PAGE,
 				  ARENA_BYTES, "destroy jobs or make them smaller");
 	}
 	job->arena_bytes = chain + print;
@@ -379,14 +379,14 @@ static int encode(struct job *job, struct fail *fail)
 	iova_t asid1[NPUD_MAX_BSS_PER_JOB];
 
 	for (uint32_t i = 0; i < job->bss_count; i++)
-		asid1[i] = session->space.base;
+		asid1[i] = session->space->base;
 	struct v3_job description = {
 	    .cores = identity->cores,
 	    .tecs = identity->tecs,
-	    .grid_id = session->next_grid++,
+	    .grid_id = session->space->next_grid++,
 	    .bss_count = job->bss_count,
 	    .asid1 = asid1,
-	    .asid0 = session->space.base,
+	    .asid0 = session->space->base,
 	    .gm = job->gm,
 	    .group_count = job->group_count,
 	    .groups = job->groups,
@@ -405,7 +405,7 @@ static int encode(struct job *job, struct fail *fail)
 	if (!job->pristine)
 		return fail_set(fail, ENOMEM, "job: no memory");
 	place_prints(job, identity->tecs * (NPUD_MAX_PRINT_BYTES + 1), true);
-	error = v3_chain_encode(&description, arena_iova(&session->space, job->arena_offset), job->pristine);
+	error = v3_chain_encode(&description, arena_iova(session->space, job->arena_offset), job->pristine);
 	if (error == 0)
 		return 0;
 	place_prints(job, 0, false);
@@ -417,7 +417,7 @@ static void unencode(struct job *job)
 	free(job->pristine);
 	job->pristine = NULL;
 	if (job->arena_bytes) {
-		arena_release(&job->session->space, job->arena_offset, job->arena_bytes);
+		arena_release(job->session->space, job->arena_offset, job->arena_bytes);
 		quota_release(&job->session->quota, QUOTA_TCB_BYTES, job->arena_bytes);
 		job->arena_bytes = 0;
 	}
@@ -487,12 +487,12 @@ npu_addr_t job_last_tcb(const struct job *job)
 {
 	uint32_t offset = job->arena_offset + (job->tcbs - 1) * ZY_TCB_BYTES;
 
-	return space_npu_addr(&job->session->space, arena_iova(&job->session->space, offset));
+	return space_npu_addr(job->session->space, arena_iova(job->session->space, offset));
 }
 
 int64_t job_tcb_index(const struct job *job, uint32_t pointer)
 {
-	uint32_t first = space_npu_addr(&job->session->space, arena_iova(&job->session->space, job->arena_offset)).v;
+	uint32_t first = space_npu_addr(job->session->space, arena_iova(job->session->space, job->arena_offset)).v;
 
 	if (pointer < first || pointer - first >= job->tcbs * ZY_TCB_BYTES || (pointer - first) % ZY_TCB_BYTES)
 		return -1;

@@ -26,7 +26,7 @@ static enum map_state state_of(const struct session *session, const struct mappi
 	if (device->tables && device->dirty)
 		return MAP_STATE_CHANGING;
 	/* A table that the device does not use reaches nothing. */
-	if (device->tables && device->attached != session)
+	if (device->tables && device->attached != session->space)
 		return MAP_STATE_RESERVED;
 	return mapping->live ? MAP_STATE_LIVE : MAP_STATE_RESERVED;
 }
@@ -47,7 +47,7 @@ static struct map_entry entry_of(const struct mapping *mapping, enum map_kind ki
  */
 static void each_piece(const struct session *session, uint64_t from, entry_fn visit, void *user)
 {
-	const struct mapping *pieces = session->space.pieces;
+	const struct mapping *pieces = session->space->pieces;
 	uint32_t first = 0;
 
 	while (pieces && first < ARENA_PIECES && pieces[first].iova.v < from)
@@ -142,7 +142,7 @@ static bool add_session(struct maps_page *page, const struct session *session, u
 				      .device = session->device,
 				      .pid = session->identity.pid,
 				      .uid = session->identity.uid,
-				      .slot = session->space.slot,
+				      .slot = session->space->slot,
 				      .closing = session->closing,
 				      .first = page->entry_count};
 	each_entry(session, 0, add_totals, entry);

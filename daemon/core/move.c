@@ -6,6 +6,8 @@
 #include "daemon/core/host.h"
 #include "daemon/core/job.h"
 #include "daemon/core/session.h"
+#include "daemon/core/spaces.h"
+#include "daemon/core/tenant.h"
 #include "daemon/log.h"
 #include "daemon/policy/placement.h"
 #include "daemon/util/clock.h"
@@ -20,7 +22,7 @@ static void take_seat(struct session *session, struct device *seat, nsec_t now)
 	session->seat->sessions--;
 	seat->sessions++;
 	session->seat = seat;
-	session->device->departures++;
+	spaces_depart(session);
 	session->seated = now;
 	session->moved = true;
 	session_notify(session);
@@ -35,8 +37,9 @@ void move_consider(struct session *session)
 	const struct device *here = session->device;
 	nsec_t now = clock_now();
 
-	/* A client that was promised one device for ever keeps it. */
-	if (session->stays || session->active || session->closing || move_is_pending(session))
+	/* A client that was promised one device for ever keeps it, and so do those that share their addresses. */
+	if (session->stays || session->tenant->profile->address_space != TENANT_SPACE_PRIVATE || session->active ||
+	    session->closing || move_is_pending(session))
 		return;
 	for (uint32_t i = 0; i < host->device_count; i++) {
 		const struct device *device = host->devices[i];
@@ -65,7 +68,10 @@ static void arrive(struct session *session)
 	struct device *device = session->seat;
 	nsec_t now = clock_now();
 
-	device_forget_slot(session->device, session);
+	device_forget_slot(session->device, session->space);
+	device_forget_holder(session->device, session);
+	session->space->staying++;
+	session->space->device = session->seat;
 	carry_times(session);
 	session->device->departures--;
 	session->device = device;
@@ -85,7 +91,7 @@ static void leave_run(struct work *work)
 {
 	struct session *session = list_entry(work, struct session, work);
 
-	device_free_space(session->device, &session->space);
+	device_free_space(session->device, session->space);
 }
 
 static void leave_done(struct work *work)
@@ -95,7 +101,7 @@ static void leave_done(struct work *work)
 
 	session->leaving = false;
 	/* A table that stays maps what may be returned from now on: it goes with the transport. */
-	if (session->space.io)
+	if (session->space->io)
 		device->leaking = true;
 	session_settle(session);
 	device_pump(device);
@@ -108,7 +114,7 @@ void move_continue(struct session *session)
 	if (session->leaving || session->releases || device->leaking || device_holds(device, session))
 		return;
 	device_leave_space(device, session);
-	if (!session->space.io) {
+	if (!session->space->io) {
 		arrive(session);
 		return;
 	}

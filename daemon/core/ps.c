@@ -69,7 +69,7 @@ static void fill(struct ps_session *row, struct session *session, nsec_t now)
 	    .client = session->client,
 	    .device = session->device,
 	    .state = state_of(session, now),
-	    .attached = session->device->attached == session,
+	    .attached = session->device->attached == session->space,
 	    .queues = session->queue_handles.live + 1,
 	    .buffers = session->quota.used[QUOTA_BUFFERS],
 	    .buffer_bytes = session->quota.used[QUOTA_BUFFER_BYTES],

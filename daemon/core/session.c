@@ -13,6 +13,7 @@
 #include "daemon/core/job.h"
 #include "daemon/core/move.h"
 #include "daemon/core/offence.h"
+#include "daemon/core/spaces.h"
 #include "daemon/core/tenant.h"
 #include "daemon/util/clock.h"
 
@@ -61,6 +62,7 @@ static void share_open(struct session *session)
 	    .tenant = &session->tenant->share,
 	    .id = session->id,
 	    .device = session->device->index,
+	    .space = session->space->id,
 	    .weight = SCHED_DEFAULT_WEIGHT,
 	};
 	host->options.scheduler->session_open(host->sched, &session->share);
@@ -90,7 +92,7 @@ static int session_enter(struct session *session, struct fail *fail)
 	if (error < 0)
 		return error;
 	const struct device *device = session->device;
-	error = address_space_init(&session->space, &device->reach, host_pick_slot(host, device));
+	error = spaces_join(session);
 	if (error < 0) {
 		quota_release_all(&session->quota, entry, 2);
 		return fail_set(fail, -error, "session: no address space on device %s: %s", device->name,
@@ -101,7 +103,6 @@ static int session_enter(struct session *session, struct fail *fail)
 	session->seat->sessions++;
 	session->device_before_ns = device->counters.used_ns;
 	share_open(session);
-	host->slot_sessions[session->space.slot]++;
 	host->session_count++;
 	list_append(&host->sessions, &session->link);
 	return 0;
@@ -151,8 +152,10 @@ static void reap_run(struct work *work)
 {
 	struct session *session = list_entry(work, struct session, work);
 
-	device_free_space(session->device, &session->space);
-	address_space_fini(&session->space);
+	if (!session->ends_space)
+		return;
+	device_free_space(session->device, session->space);
+	address_space_fini(session->space);
 }
 
 static void reap_done(struct work *work)
@@ -161,7 +164,10 @@ static void reap_done(struct work *work)
 	struct host *host = session->host;
 
 	share_close(session);
-	host->slot_sessions[session->space.slot]--;
+	device_forget_holder(session->device, session);
+	/* Those that left it before have ended: they were with the same worker. */
+	if (session->ends_space)
+		spaces_free(session);
 	host->session_count--;
 	session->seat->sessions--;
 	list_remove(&session->link);
@@ -185,9 +191,13 @@ void session_settle(struct session *session)
 		return;
 	}
 	if (session->reaping || session->leaving || session->active || !list_empty(&session->buffers) ||
-	    !list_empty(&session->jobs) || device_holds(session->device, session))
+	    !list_empty(&session->jobs))
 		return;
-	device_leave_space(session->device, session);
+	if (!spaces_have_others(session) && device_holds(session->device, session))
+		return;
+	session->ends_space = spaces_leave(session);
+	if (session->ends_space)
+		device_leave_space(session->device, session);
 	session->reaping = true;
 	session->work.run = reap_run;
 	session->work.done = reap_done;
@@ -229,7 +239,7 @@ void session_close(struct session *session)
 		return;
 	session->closing = true;
 	if (!move_is_pending(session))
-		session->device->departures++;
+		spaces_depart(session);
 	session->hooks = NULL;
 	quota_release(&session->quota, QUOTA_FDS, session->identity.fds);
 	list_splice(&session->free_submissions, &session->final);

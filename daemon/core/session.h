@@ -71,7 +71,7 @@ struct session {
 	const struct session_hooks *hooks; /* NULL once the client is gone */
 	void *user;
 
-	struct address_space space;
+	struct address_space *space; /* of its own, or shared: spaces.h */
 	struct handles buffer_handles;
 	struct handles job_handles;
 	struct handles queue_handles;
@@ -97,11 +97,11 @@ struct session {
 	bool moved; /* the client has to be told where it sits */
 	uint32_t devices_changed; /* bit per device whose state the client has to be told */
 
-	uint16_t next_grid;
 	char map_failure[256]; /* why the last job whose memory could not be mapped failed */
 	bool closing;
 	uint32_t releases; /* of its buffers, that the device or its worker has still to let go of */
-	bool reaping; /* its space is the worker's: the end */
+	bool reaping; /* the end */
+	bool ends_space; /* its space is the worker's, too, and nobody else's */
 	bool leaving; /* the same: its table on the device that it moves away from is freed */
 	struct work work; /* of these two */
 };

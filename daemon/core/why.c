@@ -71,10 +71,10 @@ static uint32_t device_limits(const struct device *device)
 static uint32_t tenure_limits(struct host *host, const struct session *session, nsec_t now)
 {
 	const struct device *device = session->device;
-	struct session *holder = device->attached;
+	struct session *holder = device->holder;
 	uint32_t limits = 0;
 
-	if (!holder || holder == session)
+	if (!holder || device->attached == session->space)
 		return 0;
 	if (device->in_flight_count)
 		limits |= 1u << WHY_TENURE;

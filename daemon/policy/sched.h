@@ -62,6 +62,7 @@ struct sched_tenant {
 struct sched_session {
 	struct sched_tenant *tenant;
 	uint64_t id;
+	uint64_t space; /* sessions of the same one follow each other without a switch; 0: none does */
 	uint32_t device;
 	uint32_t weight;
 	struct {

@@ -36,10 +36,14 @@ struct tenant_match {
 /* Whether each user of a rule pays for himself, or all peers of the rule together are one tenant. */
 enum tenant_per { TENANT_PER_USER = 0, TENANT_PER_RULE };
 
+/* Who shares an address space with a session: nobody, its tenant, or all tenants that say "shared". */
+enum tenant_space { TENANT_SPACE_PRIVATE = 0, TENANT_SPACE_TENANT, TENANT_SPACE_SHARED };
+
 /* What a tenant gets. */
 struct tenant_profile {
 	char name[TENANT_NAME_BYTES];
 	uint32_t per;
+	uint32_t address_space; /* enum tenant_space */
 	uint32_t classes; /* set of TENANT_CLASS_BIT() */
 	uint32_t rights; /* set of RIGHT_BIT() */
 	uint64_t weight;

@@ -127,7 +127,7 @@ int handle_buffer_import(struct request *request)
 	npud__buffer_info__init(info);
 	info->handle = buffer->handle;
 	info->iova = buffer->map.iova.v;
-	info->npu_address = space_npu_addr(&session->space, buffer->map.iova).v;
+	info->npu_address = space_npu_addr(session->space, buffer->map.iova).v;
 	request->reply.body_case = NPUD__REPLY__BODY_BUFFER_INFO;
 	request->reply.buffer_info = info;
 	return 0;

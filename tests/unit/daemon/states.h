@@ -71,12 +71,14 @@ static inline struct buffer *scene_buffer(struct session *session)
 }
 
 /* One that returns has one page table, one that does not keeps a table for each session. */
-static inline void scene_open(struct scene *scene, bool returns)
+static inline void scene_open(struct scene *scene, bool returns, bool shares)
 {
 	struct host_options options = world_options();
 
 	memset(scene, 0, sizeof(*scene));
 	options.scheduler = &sched_fair;
+	if (shares)
+		options.tenants.fallback.address_space = TENANT_SPACE_SHARED;
 	options.quarantine = (struct quarantine_rules){.session_threshold = 1, .half_life_ns = 86400 * NSEC_PER_SEC};
 	world_open_on(&scene->world, &options, returns ? &fake_vfio_ops : &fake_table_ops);
 	if (returns)
@@ -509,8 +511,9 @@ static inline uint64_t scene_hash(const struct scene *scene)
 	mix(&hash, device->state);
 	mix(&hash, device->busy ? device->work.op : 0);
 	mix(&hash, device->recovery.climbing ? 1u + device->recovery.rung : 0);
-	mix(&hash, scene_who(scene, device->attached));
-	mix(&hash, scene_who(scene, device->target));
+	mix(&hash, device->attached != NULL);
+	mix(&hash, scene_who(scene, device->holder));
+	mix(&hash, scene_who(scene, device->next_holder));
 	mix(&hash, fake->event_count);
 	for (const struct list *node = device->in_flight.next; node != &device->in_flight; node = node->next)
 		mix_submission(scene, &hash, list_entry(node, const struct submission, link));

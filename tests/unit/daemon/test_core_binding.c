@@ -130,7 +130,7 @@ START_TEST(other_sessions_take_the_device_as_ever)
 	run_on(&world, a, bound, 1);
 	uint64_t submission = run(&world, b, plain);
 	complete(&world, bound);
-	ck_assert_ptr_eq(world.device->attached, b);
+	ck_assert_ptr_eq(world.device->attached, b->space);
 	ck_assert_int_eq(world.device->pool_use, POOL_SHARED);
 	complete(&world, plain);
 	expect(b, submission, OUT_DONE);

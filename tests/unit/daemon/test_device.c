@@ -43,11 +43,11 @@ START_TEST(the_second_job_is_linked_behind_the_first)
 	run(&world, session, b);
 	/* b's buffer is mapped on demand, without a new tenure */
 	ck_assert_str_eq(world.fake->trace, "mmcDmn");
-	const union zy3_tcb *hold = arena_hold(&session->space, 0);
+	const union zy3_tcb *hold = arena_hold(session->space, 0);
 	ck_assert_uint_eq(hold->task.next, (uint32_t)world.fake->heads[1]);
 	const union zy3_tcb *last =
-	    (const union zy3_tcb *)(void *)(session->space.memory + a->arena_offset) + a->tcbs - 1;
-	ck_assert_uint_eq(last->task.next, (uint32_t)arena_iova(&session->space, arena_hold_offset(0)).v);
+	    (const union zy3_tcb *)(void *)(session->space->memory + a->arena_offset) + a->tcbs - 1;
+	ck_assert_uint_eq(last->task.next, (uint32_t)arena_iova(session->space, arena_hold_offset(0)).v);
 	world_close(&world);
 }
 END_TEST
@@ -243,16 +243,16 @@ START_TEST(the_chain_is_rewritten_before_each_run)
 	struct job *job = make_job(session);
 
 	run(&world, session, job);
-	union zy3_tcb *chain = (union zy3_tcb *)(void *)(session->space.memory + job->arena_offset);
+	union zy3_tcb *chain = (union zy3_tcb *)(void *)(session->space->memory + job->arena_offset);
 	uint32_t spc = job->pristine[job->tcbs - 1].task.spc;
 	/* what a hostile program can do */
-	memset(session->space.memory, 0xff, ARENA_PAGE);
+	memset(session->space->memory, 0xff, ARENA_PAGE);
 	memset(chain, 0xff, job->tcbs * ZY_TCB_BYTES);
 	complete(&world, job);
 	run(&world, session, job);
 	static const uint32_t end[4] = ZY3_END_PACKET;
 	ck_assert_uint_eq(chain[job->tcbs - 1].task.spc, spc);
-	ck_assert_int_eq(memcmp(session->space.memory, end, sizeof(end)), 0);
+	ck_assert_int_eq(memcmp(session->space->memory, end, sizeof(end)), 0);
 	world_close(&world);
 }
 END_TEST
@@ -274,11 +274,11 @@ START_TEST(a_tenure_change_follows_the_protocol)
 	/* destroy the pool, scrub, unmap a's two, map b's two, create a pool, first doorbell */
 	ck_assert_str_eq(world.fake->trace, "mmcDdSiuummcD");
 	ck_assert(world.fake->firsts[1]);
-	ck_assert_ptr_eq(world.device->attached, b);
+	ck_assert_ptr_eq(world.device->attached, b->space);
 	ck_assert_uint_eq(world.device->counters.tenures, 2);
 	for (int i = 0; i < FAKE_MAPS; i++)
 		if (world.fake->maps[i].bytes)
-			ck_assert_uint_eq(world.fake->maps[i].iova >> 32, b->space.slot);
+			ck_assert_uint_eq(world.fake->maps[i].iova >> 32, b->space->slot);
 	world_close(&world);
 }
 END_TEST
@@ -296,7 +296,7 @@ START_TEST(without_scrub_only_a_shared_slot_is_reset)
 		sessions[i] = world_session(&world);
 		jobs[i] = make_job(sessions[i]);
 	}
-	ck_assert_uint_eq(sessions[7]->space.slot, sessions[0]->space.slot);
+	ck_assert_uint_eq(sessions[7]->space->slot, sessions[0]->space->slot);
 	for (int i = 0; i < 7; i++) {
 		run(&world, sessions[i], jobs[i]);
 		complete(&world, jobs[i]);
@@ -494,18 +494,18 @@ START_TEST(a_tenure_is_worth_several_switches_while_its_session_has_work)
 	submit(a, three);
 	complete(&world, one);
 	/* b came first, but a has hardly begun */
-	ck_assert_ptr_eq(world.device->attached, a);
+	ck_assert_ptr_eq(world.device->attached, a->space);
 	ck_assert_uint_eq(world.device->in_flight_count, 1);
 	fake_now.v += 4 * NSEC_PER_MSEC;
 	complete(&world, two);
-	ck_assert_ptr_eq(world.device->attached, b);
+	ck_assert_ptr_eq(world.device->attached, b->space);
 	complete(&world, other);
 	complete(&world, three);
-	ck_assert_ptr_eq(world.device->attached, a);
+	ck_assert_ptr_eq(world.device->attached, a->space);
 	/* and with nothing to do it goes at once */
 	fake_now.v += 4 * NSEC_PER_MSEC;
 	run(&world, b, other);
-	ck_assert_ptr_eq(world.device->attached, b);
+	ck_assert_ptr_eq(world.device->attached, b->space);
 	complete(&world, other);
 	world_close(&world);
 }
@@ -538,7 +538,7 @@ START_TEST(print_text_reaches_its_session_bounded_and_the_emitter_goes_on)
 	struct job *job = make_job_of(session, make_buffer(session, 8192, false), 2, true);
 	uint64_t submission = run(&world, session, job);
 	const union zy3_tcb *last = &job->pristine[job->tcbs - 1];
-	char *text = (char *)session->space.memory + (last->task.pprint - ARENA_OFFSET);
+	char *text = (char *)session->space->memory + (last->task.pprint - ARENA_OFFSET);
 
 	memset(text, 'x', 1024);
 	/* a length beyond the page, then a short one */

@@ -27,7 +27,7 @@ START_TEST(a_session_is_mapped_once_and_switched_by_its_table)
 	run(&world, a, one);
 	/* nothing is mapped or unmapped any more */
 	ck_assert_str_eq(world.fake->trace, "dtcD");
-	ck_assert_ptr_eq(world.fake->attached, a->space.io);
+	ck_assert_ptr_eq(world.fake->attached, a->space->io);
 	complete(&world, one);
 	world_close(&world);
 }
@@ -112,8 +112,8 @@ START_TEST(a_session_that_ends_leaves_its_table_before_it_is_freed)
 	world_work(&world);
 	ck_assert_uint_eq(world.host->session_count, 1);
 	ck_assert_ptr_null(world.fake->attached);
-	ck_assert_ptr_eq(world.fake->live_tables, a->space.io);
-	ck_assert_ptr_null(a->space.io->next);
+	ck_assert_ptr_eq(world.fake->live_tables, a->space->io);
+	ck_assert_ptr_null(a->space->io->next);
 	/* and one that was not attached disturbs nobody */
 	session_close(a);
 	world_work(&world);
@@ -155,7 +155,7 @@ START_TEST(slots_with_addresses_that_cannot_be_mapped_are_not_given_out)
 	device_take_transport(world.device, &world.fake->vfio, &world.fake->npu);
 	for (int i = 0; i < 6; i++) {
 		struct session *session = world_session(&world);
-		ck_assert(session->space.slot == 1 || session->space.slot == 3);
+		ck_assert(session->space->slot == 1 || session->space->slot == 3);
 	}
 	world_close(&world);
 }

@@ -95,7 +95,7 @@ START_TEST(a_chain_points_where_the_client_said)
 	s.group.print = true;
 	ck_assert_int_eq(job_add_group(s.job, &s.group, NULL), 0);
 	ck_assert_int_eq(job_commit(s.job, NULL), 0);
-	uint32_t base = (uint32_t)(s.writable->map.iova.v - s.session->space.base.v);
+	uint32_t base = (uint32_t)(s.writable->map.iova.v - s.session->space->base.v);
 	/* two of: init, two segment MMU TCBs for three cores, four tasks */
 	ck_assert_uint_eq(s.job->tcbs, 14);
 	const struct zy3_task_tcb *task = &s.job->pristine[3 + 2].task;
@@ -105,7 +105,7 @@ START_TEST(a_chain_points_where_the_client_said)
 	ck_assert_uint_eq(task->pprint, 0);
 	uint32_t print = s.job->pristine[13].task.pprint;
 	ck_assert_uint_eq(print, ARENA_OFFSET + s.job->print_offset + 3 * 1024);
-	ck_assert_uint_eq(s.job->pristine[0].init.asid[0].hi, s.session->space.slot);
+	ck_assert_uint_eq(s.job->pristine[0].init.asid[0].hi, s.session->space->slot);
 	ck_assert_uint_eq(job_last_tcb(s.job).v, s.job->pristine[13].task.tcbp);
 	world_close(&s.world);
 }

@@ -128,7 +128,7 @@ START_TEST(a_mapping_is_told_with_its_owner_place_and_rights)
 	ck_assert_uint_eq(told->uid, 1000);
 	ck_assert_int_eq(told->pid, 1);
 	ck_assert_ptr_eq(told->device, world.device);
-	ck_assert_uint_eq(told->slot, session->space.slot);
+	ck_assert_uint_eq(told->slot, session->space->slot);
 	ck_assert(!told->closing);
 	ck_assert_uint_eq(told->count, 2);
 	ck_assert_uint_eq(told->bytes, 12288);
@@ -187,7 +187,7 @@ START_TEST(an_arena_that_changes_between_two_pages_is_told_without_gap_or_overla
 	const struct job *job = make_job(session);
 	ck_assert_int_eq(maps_read(world.host, 0, START, &before), 0);
 	run(&world, session, job);
-	for (uint64_t at = arena_iova(&session->space, 0).v; at < arena_iova(&session->space, ARENA_BYTES).v;
+	for (uint64_t at = arena_iova(session->space, 0).v; at < arena_iova(session->space, ARENA_BYTES).v;
 	     at += ARENA_PIECE_BYTES) {
 		ck_assert_int_eq(maps_read(world.host, 0, (struct maps_cursor){session->id, at}, &after), 0);
 		ck_assert_uint_ge(after.entry_count, 1);

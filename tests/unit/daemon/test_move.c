@@ -178,7 +178,7 @@ START_TEST(a_device_that_changes_hands_is_left_when_that_is_over)
 	complete(world, scene.of_third);
 	submit(scene.first, scene.of_first);
 	ck_assert_int_eq(world->device->state, DEV_SWITCHING);
-	ck_assert_ptr_eq(world->device->attached, scene.third);
+	ck_assert_ptr_eq(world->device->attached, scene.third->space);
 	submit(scene.third, scene.of_third);
 	ck_assert_ptr_eq(scene.third->seat, world->other);
 	ck_assert_ptr_eq(scene.third->device, world->device);
@@ -402,7 +402,7 @@ START_TEST(a_session_that_returns_finds_clean_caches)
 
 	world->host->options.scrub = SCRUB_NONE;
 	let_both_use_it(&scene);
-	ck_assert_uint_ne(scene.first->space.slot, scene.third->space.slot);
+	ck_assert_uint_ne(scene.first->space->slot, scene.third->space->slot);
 	submit(scene.third, scene.of_third);
 	settle(world);
 	expect_moved(&scene, scene.third, world->other);

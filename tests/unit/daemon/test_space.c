@@ -10,9 +10,9 @@ START_TEST(sessions_get_different_slots_while_there_are_any)
 	unsigned seen = 0;
 
 	for (int i = 0; i < 7; i++)
-		seen |= 1u << world_session(&world)->space.slot;
+		seen |= 1u << world_session(&world)->space->slot;
 	ck_assert_uint_eq(seen, 0xfe);
-	ck_assert_uint_eq(world_session(&world)->space.slot, 1);
+	ck_assert_uint_eq(world_session(&world)->space->slot, 1);
 	world_close(&world);
 }
 END_TEST
@@ -28,7 +28,7 @@ START_TEST(buffers_lie_in_the_client_part_of_the_window_and_never_overlap)
 		struct buffer_request request = {.bytes = 12288, .align = i % 2 ? 65536 : 0};
 		struct buffer *buffer;
 		ck_assert_int_eq(try_import(session, make_memory(12288, F_SEAL_SHRINK), &request, &buffer, NULL), 0);
-		uint64_t at = buffer->map.iova.v - session->space.base.v;
+		uint64_t at = buffer->map.iova.v - session->space->base.v;
 		ck_assert_uint_ge(at, NPU_CLIENT_OFFSET);
 		ck_assert_uint_le(at + 12288, IOVA_SLOT_USABLE_BYTES);
 		ck_assert_uint_eq(at % (i % 2 ? 65536 : 4096), 0);

@@ -92,6 +92,7 @@ struct search {
 	uint32_t changed[EV_COUNT];
 	unsigned fds;
 	bool stranded; /* a device that is gone does not come back */
+	bool shares; /* both sessions are in one address space */
 	bool planted;
 };
 
@@ -132,7 +133,7 @@ static void look(const struct scene *scene, bool rows[ROWS])
 /* Goes the path from the start: what is wrong there was found when it was gone first. */
 static void go(const struct search *search, struct scene *scene, const struct path *path)
 {
-	scene_open(scene, !search->stranded);
+	scene_open(scene, !search->stranded, search->shares);
 	scene->planted = search->planted;
 	for (unsigned i = 0; i < path->steps; i++)
 		scene_apply(scene, (enum scene_event)path->event[i]);
@@ -302,6 +303,21 @@ START_TEST(so_it_is_with_a_device_that_never_comes_back)
 }
 END_TEST
 
+/* Work of both is on the device at once, and neither's end is the end of what it reaches. */
+START_TEST(so_it_is_with_sessions_that_share_an_address_space)
+{
+	static struct search search = {.shares = true};
+	unsigned depth = depth_wanted();
+
+	search_open(&search);
+	const char *wrong = search_all(&search, depth);
+	ck_assert_msg(!wrong, "%s", wrong);
+	print_table(&search, depth);
+	ck_assert_uint_gt(search.at_depth[depth], 0);
+	search_close(&search);
+}
+END_TEST
+
 START_TEST(a_planted_double_completion_is_found)
 {
 	static struct search search = {.planted = true};
@@ -322,6 +338,7 @@ int main(void)
 	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, every_event_in_every_state_ends_each_submission_once_and_leaves_nothing);
 	tcase_add_test(tcase, so_it_is_with_a_device_that_never_comes_back);
+	tcase_add_test(tcase, so_it_is_with_sessions_that_share_an_address_space);
 	tcase_add_test(tcase, a_planted_double_completion_is_found);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);

@@ -64,7 +64,7 @@ START_TEST(the_right_alone_is_enough)
 	ck_assert_uint_eq(told->session, session->id);
 	ck_assert_str_eq(told->device_name, "fake0");
 	ck_assert_uint_eq(told->uid, 1234);
-	ck_assert_uint_eq(told->slot, session->space.slot);
+	ck_assert_uint_eq(told->slot, session->space->slot);
 	ck_assert_uint_eq(told->n_maps, 1);
 	ck_assert_uint_eq(told->maps[0]->iova, buffer->map.iova.v);
 	ck_assert_uint_eq(told->maps[0]->iova / SLOT_BYTES, told->slot);
