@@ -43,7 +43,7 @@ static uint64_t tenures_of_turns(bool sharing)
 START_TEST(the_device_does_not_change_hands_between_sessions_that_share)
 {
 	ck_assert_uint_eq(tenures_of_turns(true), 1);
-	ck_assert_uint_eq(tenures_of_turns(false), 2 * ROUNDS);
+	ck_assert_uint_eq(tenures_of_turns(false), 2ull * ROUNDS);
 }
 END_TEST
 
