@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device: who may touch it, which session holds it, what is in flight. While READY the loop owns it; during SWITCHING
- * and RECOVERING its worker does and the loop touches no register; OFFLINE nobody does, for ever; GONE nobody does
- * until it is back and was opened again.
+ * A device: who may touch it, which address space holds it, what is in flight. While READY the loop owns it; during
+ * SWITCHING and RECOVERING its worker does and the loop touches no register; OFFLINE nobody does, for ever; GONE nobody
+ * does until it is back and was opened again.
  */
 #ifndef NPUD_CORE_DEVICE_H
 #define NPUD_CORE_DEVICE_H
@@ -205,10 +205,6 @@ int device_map_all(struct device_work *work);
 int device_unmap_all(struct device_work *work);
 int device_attach(struct device *device, const struct address_space *space);
 void device_free_space(struct device *device, struct address_space *space);
-/* device.c: before that, on the loop: nothing of the session and its space is live. The device does not hold it. */
-void device_leave_space(struct device *device, struct session *session);
-/* What its caches know of these addresses is old when the space returns. */
-void device_forget_slot(struct device *device, const struct address_space *space);
 /* device_work.c */
 void device_work_start(struct device *device, enum device_op op, enum device_state state);
 void device_work_run(struct work *work);
@@ -219,16 +215,25 @@ void device_feed(struct device *device);
 bool device_has_room(const struct device *device);
 /* It has to run in a pool of its own, or what runs now has to. */
 bool device_needs_new_pool(const struct device *device, const struct submission *submission);
-/* device.c */
+/* device_tenure.c */
 void device_start_switch(struct device *device, struct session *target, struct list *wanted);
 /* A new command pool for the session that is attached, before this submission of it. */
 void device_start_renew(struct device *device, const struct submission *submission);
-/* Returns true if the worker has to unmap something first. */
-bool device_start_releases(struct device *device);
+void device_switch_ended(struct device *device);
+void device_renew_ended(struct device *device);
 void device_was_reset(struct device *device);
 void device_now_holds(struct device *device, const struct address_space *space);
+/* What its caches know of these addresses is old when the space returns. */
+void device_forget_slot(struct device *device, const struct address_space *space);
 /* The session ends, and its address space may go on: nobody is left to charge. */
 void device_forget_holder(struct device *device, const struct session *session);
+/* device.c */
+/* Returns true if the worker has to unmap something first. */
+bool device_start_releases(struct device *device);
+/* Those that end or move away, as far as they can. */
+void device_settle_sessions(struct device *device);
+/* Before device_free_space(): nothing of the session and its space is live. The device does not hold it. */
+void device_leave_space(struct device *device, struct session *session);
 struct submission *device_oldest(const struct device *device);
 void device_work_done(struct work *work);
 /* device_life.c */
