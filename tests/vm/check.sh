@@ -17,10 +17,10 @@ BIN_ARM64=${BIN_ARM64:-build/release-aarch64-linux-gnu-gcc}
 # operator doctor, bind, unbind, and what npud refuses to start with
 # others   the programs of that name, in tests/vm/guest or tests/integration
 matrix="stock:plain:type1:models,isolation,life,operator,wire
-	x86:plain:iommufd:models,isolation,raw,wire
+	x86:plain:iommufd:models,isolation,raw,wire,spaces
 	x86:memfd:iommufd:models,forged,activation
 	x86:plain:iommufd:refused
-	x86:plain:type1:models,refused,fail
+	x86:plain:type1:models,refused,fail,spaces
 	x86:plain:iommufd:fail,life,operator
 	x86:plain:none:raw,operator
 	x86-virtio:plain:iommufd:models,raw,life
