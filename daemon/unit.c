@@ -184,6 +184,14 @@ static void log_failed(const struct unit *unit, uint32_t index, int error, const
 			  LOG_STR("reason", why));
 }
 
+/* A device pins the memory of one session at a time, or of all. Control blocks count, too. */
+static uint64_t session_bytes(const struct tenant_rules *rules)
+{
+	uint64_t quota = tenants_largest(rules, QUOTA_BUFFER_BYTES);
+
+	return (quota < IOVA_SLOT_BYTES ? quota : IOVA_SLOT_BYTES) + ARENA_BYTES;
+}
+
 int unit_open(struct unit *unit, const struct config *config, uint32_t index)
 {
 	const struct config_device *device = &config->devices[index];
@@ -192,13 +200,11 @@ int unit_open(struct unit *unit, const struct config *config, uint32_t index)
 
 	config_host_options(config, &options);
 	memset(unit, 0, sizeof(*unit));
-	/* Each device pins the memory of one session at a time, or of all; control blocks count, too. */
 	unit->opener = (struct opener){
 	    .config = device,
 	    .quirks = options.quirks,
-	    .session_bytes =
-		(tenants_largest_session(&options.tenants, QUOTA_BUFFER_BYTES) + ARENA_BYTES) * config->device_count,
-	    .all_bytes = options.daemon_maximum[QUOTA_BUFFER_BYTES] + options.daemon_maximum[QUOTA_TCB_BYTES],
+	    .session_bytes = session_bytes(&options.tenants) * config->device_count,
+	    .all_bytes = options.capacity[QUOTA_BUFFER_BYTES] + options.capacity[QUOTA_TCB_BYTES],
 	};
 	unit->lock = take_lock(device);
 	int error = 0;

@@ -42,7 +42,7 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 		host_release(host);
 		return -ENOMEM;
 	}
-	quota_init(&host->quota, "daemon", NULL, options->daemon_maximum);
+	quota_init(&host->quota, "daemon", NULL, options->capacity);
 	*out = host;
 	return 0;
 }

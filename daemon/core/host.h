@@ -37,7 +37,7 @@ struct host_options {
 	struct npu_quirks quirks;
 	struct rights_rules rights;
 	struct tenant_rules tenants;
-	uint64_t daemon_maximum[QUOTA_RESOURCES];
+	uint64_t capacity[QUOTA_RESOURCES]; /* of all tenants together: what the host has to spare */
 };
 
 struct device;

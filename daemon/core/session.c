@@ -22,6 +22,9 @@ int session_charge_all(struct session *session, const struct quota_amount *amoun
 
 	if (quota_charge_all(&session->quota, amounts, count, &violation) == 0)
 		return 0;
+	if (violation.owner == session->host->quota.owner)
+		return fail_capacity(fail, quota_resource_name(violation.resource), violation.owner, violation.used,
+				     violation.maximum);
 	return fail_limit(fail, quota_resource_name(violation.resource), violation.owner, violation.used,
 			  violation.maximum, "release what is not needed or ask the operator to raise it");
 }
@@ -46,7 +49,7 @@ static void session_init(struct session *session, struct host *host, struct tena
 	list_init(&session->final);
 	session->host = host;
 	session->tenant = tenant;
-	quota_init(&session->quota, "session", &tenant->quota, tenant->profile->session_maximum);
+	quota_init(&session->quota, NULL, &tenant->quota, NULL);
 	handles_init(&session->buffer_handles, NPUD_MAX_BUFFERS_PER_SESSION);
 	handles_init(&session->job_handles, NPUD_MAX_JOBS_PER_SESSION);
 	handles_init(&session->queue_handles, NPUD_MAX_QUEUES_PER_SESSION);
