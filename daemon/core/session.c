@@ -180,6 +180,18 @@ static void reap_done(struct work *work)
 	free(session);
 }
 
+/* Nothing of it was ever the device's, and what it leaves is the daemon's own memory, whose return does not block. */
+static bool is_bare(const struct session *session)
+{
+	return !session->space.memory && !session->space.io;
+}
+
+static void bare_done(struct work *work)
+{
+	reap_run(work);
+	reap_done(work);
+}
+
 void session_settle(struct session *session)
 {
 	if (!session->closing) {
@@ -188,7 +200,16 @@ void session_settle(struct session *session)
 		return;
 	}
 	if (session->reaping || session->leaving || session->active || !list_empty(&session->buffers) ||
-	    !list_empty(&session->jobs) || device_holds(session->device, session))
+	    !list_empty(&session->jobs))
+		return;
+	/* Who connects only to ask something is gone at once: what the device is busy with is no concern of his. */
+	if (is_bare(session)) {
+		session->reaping = true;
+		session->work.done = bare_done;
+		worker_report(session->device->worker, &session->work);
+		return;
+	}
+	if (device_holds(session->device, session))
 		return;
 	device_leave_space(session->device, session);
 	session->reaping = true;
