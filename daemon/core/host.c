@@ -69,6 +69,8 @@ struct device *host_pick_device(struct host *host)
 
 	for (uint32_t i = 0; i < host->device_count; i++) {
 		struct device *device = host->devices[i];
+		if (!device_is_known(device))
+			continue;
 		if (!best || (device_is_usable(device) && !device_is_usable(best)) ||
 		    (device_is_usable(device) == device_is_usable(best) && device->sessions < best->sessions))
 			best = device;
