@@ -145,6 +145,7 @@ $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
 comma := ,
 $(addprefix $(B)/tests/unit/daemon/test_,no_memory vfio_fail): private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc \
 	malloc realloc reallocarray memfd_create mmap)
+$(B)/tests/unit/daemon/test_peer: private LDFLAGS += -Wl$(comma)--wrap=getsockopt
 $(B)/tests/unit/daemon/test_states: private LDFLAGS += -Wl$(comma)--wrap=calloc$(comma)--wrap=free
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
 	$(call step,LD)

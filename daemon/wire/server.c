@@ -132,6 +132,13 @@ static bool may_connect(const struct server *server, uid_t uid)
 	       users_count(server->users, uid) < server->options.connections_per_user;
 }
 
+static void refuse(struct server *server, int fd, uid_t uid, const char *reason)
+{
+	log_peer_event(uid, LOG_LEVEL_WARN, "connection.refused", LOG_U64("uid", uid),
+		       LOG_U64("connections", server->count), LOG_STR("reason", reason));
+	discard_socket(server->discarder, uid, fd);
+}
+
 static void admit(struct server *server, int fd)
 {
 	struct session_identity identity;
@@ -142,13 +149,14 @@ static void admit(struct server *server, int fd)
 		return;
 	}
 	if (!may_connect(server, identity.uid)) {
-		log_peer_event(identity.uid, LOG_LEVEL_WARN, "connection.refused", LOG_U64("uid", identity.uid),
-			       LOG_U64("connections", server->count),
-			       LOG_STR("reason", "limits.connections or limits.connections_per_user is reached"));
-		discard_socket(server->discarder, identity.uid, fd);
+		refuse(server, fd, identity.uid, "limits.connections or limits.connections_per_user is reached");
 		return;
 	}
 	int pidfd = peer_pidfd(fd, identity.pid, &exact);
+	if (pidfd == -ESRCH) {
+		refuse(server, fd, identity.uid, "the process that connected has ended");
+		return;
+	}
 	peer_identify(fd, exact ? pidfd : -1, &server->host->options, &identity);
 	if (conn_new(server, fd, &identity, pidfd) < 0)
 		log_peer_event(identity.uid, LOG_LEVEL_ERROR, "connection.failed", LOG_U64("uid", identity.uid));
