@@ -10,8 +10,8 @@
 int peer_credentials(int fd, struct session_identity *out);
 
 /*
- * Of the process that connected, or a negative errno: -ESRCH if it has ended, any other if nobody will say when it ends.
- * `exact`: it cannot be of another process.
+ * Of the process that connected, or a negative errno: -ESRCH if it has ended, any other if nobody will say when it
+ * ends. `exact`: it cannot be of another process.
  */
 int peer_pidfd(int fd, pid_t pid, bool *exact);
 

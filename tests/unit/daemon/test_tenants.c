@@ -490,8 +490,8 @@ START_TEST(what_the_host_cannot_spare_is_refused_as_its_capacity)
 	struct world world;
 	struct fail fail;
 
-	options.capacity[QUOTA_BUFFER_BYTES] = 3 * 4096;
-	options.tenants.fallback.maximum[QUOTA_BUFFER_BYTES] = 2 * 4096;
+	options.capacity[QUOTA_BUFFER_BYTES] = 12288;
+	options.tenants.fallback.maximum[QUOTA_BUFFER_BYTES] = 8192;
 	world_open_with(&world, &options);
 	struct session *a = world_session(&world), *b = world_session_of(&world, 1001);
 	make_buffer(a, 8192, false);
@@ -499,8 +499,8 @@ START_TEST(what_the_host_cannot_spare_is_refused_as_its_capacity)
 	ck_assert_int_eq(try_import(b, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), -EDQUOT);
 	ck_assert_str_eq(fail.limit, "buffer_bytes");
 	ck_assert_str_eq(fail.owner, "daemon");
-	ck_assert_uint_eq(fail.used, 3 * 4096);
-	ck_assert_uint_eq(fail.maximum, 3 * 4096);
+	ck_assert_uint_eq(fail.used, 12288);
+	ck_assert_uint_eq(fail.maximum, 12288);
 	ck_assert_ptr_nonnull(strstr(fail.text, "capacity of the daemon for buffer_bytes is reached: 12288 of 12288"));
 	/* nothing of it was charged */
 	ck_assert_uint_eq(used(b, QUOTA_BUFFERS), 1);
