@@ -143,8 +143,9 @@ $(B)/tests/unit/daemon/%: $(B)/tests/unit/daemon/%.o $(B)/daemon.a
 	$(call step,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_check)
 comma := ,
-$(B)/tests/unit/daemon/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc malloc realloc \
-	reallocarray memfd_create mmap)
+$(addprefix $(B)/tests/unit/daemon/test_,no_memory vfio_fail): private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,calloc \
+	malloc realloc reallocarray memfd_create mmap)
+$(B)/tests/unit/daemon/test_peer: private LDFLAGS += -Wl$(comma)--wrap=getsockopt
 $(B)/tests/unit/daemon/test_states: private LDFLAGS += -Wl$(comma)--wrap=calloc$(comma)--wrap=free
 $(B)/tests/unit/libclient/%: $(B)/tests/unit/libclient/%.o $(B)/libclient.a
 	$(call step,LD)

@@ -70,13 +70,16 @@ static const struct config_key quarantine_keys[] = {
     CONFIG_UINT("half_life_s", struct config, quarantine.half_life_s, 1, 86400),
     CONFIG_UINT("minimum_s", struct config, quarantine.minimum_s, 0, 86400), CONFIG_END};
 static const struct config_key limits_keys[] = {
-    CONFIG_OBJECT("session", struct config, limits.session, config_limit_keys),
     CONFIG_OBJECT("tenant", struct config, limits.tenant, config_limit_keys),
-    CONFIG_OBJECT("daemon", struct config, limits.daemon, config_limit_keys),
     CONFIG_UINT("connections", struct config, limits.connections, 1, 65536),
     CONFIG_UINT("connections_per_user", struct config, limits.connections_per_user, 1, 65536),
-    CONFIG_UINT("hello_ms", struct config, limits.hello_ms, 10, 600000),
-    CONFIG_END};
+    CONFIG_UINT("hello_ms", struct config, limits.hello_ms, 10, 600000), CONFIG_END};
+/* What objects cost the host: no number of them is worth a limit of its own. Sessions are bounded by connections. */
+static const struct config_key capacity_keys[] = {
+    CONFIG_UINT("buffer_bytes", struct config_limits, maximum[QUOTA_BUFFER_BYTES], 4096, 1ull << 50),
+    CONFIG_UINT("job_bytes", struct config_limits, maximum[QUOTA_JOB_BYTES], 4096, 1ull << 40),
+    CONFIG_UINT("tcb_bytes", struct config_limits, maximum[QUOTA_TCB_BYTES], 4096, 1ull << 40),
+    CONFIG_UINT("fds", struct config_limits, maximum[QUOTA_FDS], 4, 1u << 20), CONFIG_END};
 static const struct config_key quirk_keys[] = {
     CONFIG_BOOLEAN("reset_keeps_gm", struct config, quirks.reset_keeps_gm),
     CONFIG_BOOLEAN("create_always", struct config, quirks.create_always),
@@ -98,6 +101,7 @@ static const struct config_key top_keys[] = {CONFIG_APART("devices"),
 					     {"quarantine", KIND_OBJECT, 0, 0, 0, NULL, quarantine_keys, false},
 					     CONFIG_CHOICE("scrub", struct config, scrub, scrubs),
 					     {"limits", KIND_OBJECT, 0, 0, 0, NULL, limits_keys, false},
+					     CONFIG_OBJECT("capacity", struct config, capacity, capacity_keys),
 					     {"rights", KIND_OBJECT, 0, 0, 0, NULL, rights_keys, false},
 					     {"quirks", KIND_OBJECT, 0, 0, 0, NULL, quirk_keys, false},
 					     CONFIG_END};
@@ -187,13 +191,15 @@ static void parse_devices(const json_t *root, struct config *config, struct conf
 
 static void set_defaults(struct config *config)
 {
-	static const struct config_limits session = {{1, NPUD_MAX_BUFFERS_PER_SESSION, 16ull << 30,
-						      NPUD_MAX_JOBS_PER_SESSION, 64ull << 20, ARENA_BYTES,
-						      NPUD_MAX_INFLIGHT_EVENTS, 8192}};
 	static const struct config_limits tenant = {
 	    {256, 16384, 32ull << 30, 8192, 256ull << 20, 256ull << 20, 16384, 32768}};
-	static const struct config_limits all = {
-	    {1024, 65536, 64ull << 30, 65536, 1ull << 30, 1ull << 30, 65536, 98304}};
+	static const struct config_limits capacity = {{[QUOTA_BUFFERS] = UINT64_MAX,
+						       [QUOTA_BUFFER_BYTES] = 64ull << 30,
+						       [QUOTA_JOBS] = UINT64_MAX,
+						       [QUOTA_JOB_BYTES] = 1ull << 30,
+						       [QUOTA_TCB_BYTES] = 1ull << 30,
+						       [QUOTA_QUEUED] = UINT64_MAX,
+						       [QUOTA_FDS] = 98304}};
 
 	memset(config, 0, sizeof(*config));
 	memcpy(config->socket.path, NPUD_DEFAULT_SOCKET, sizeof(NPUD_DEFAULT_SOCKET));
@@ -214,12 +220,11 @@ static void set_defaults(struct config *config)
 	config->quarantine.half_life_s = 60;
 	config->quarantine.minimum_s = 10;
 	config->scrub = SCRUB_RESET;
-	config->limits.session = session;
 	config->limits.tenant = tenant;
-	config->limits.daemon = all;
 	config->limits.connections = 1024;
 	config->limits.connections_per_user = 256;
 	config->limits.hello_ms = 10000;
+	config->capacity = capacity;
 }
 
 static void check_whole(const struct config *config, struct config_errors *errors)
@@ -319,5 +324,7 @@ void config_host_options(const struct config *config, struct host_options *out)
 	out->quirks.gm_offset_shift = (uint32_t)config->quirks.gm_offset_shift;
 	out->rights = config->rights;
 	out->tenants = config->tenants;
-	memcpy(out->daemon_maximum, config->limits.daemon.maximum, sizeof(out->daemon_maximum));
+	memcpy(out->capacity, config->capacity.maximum, sizeof(out->capacity));
+	/* Those that are connected, and as many that have ended and that a device has not let go of. */
+	out->capacity[QUOTA_SESSIONS] = 2 * config->limits.connections;
 }

@@ -62,13 +62,12 @@ struct config {
 	} quarantine;
 	uint32_t scrub;
 	struct {
-		struct config_limits session;
 		struct config_limits tenant;
-		struct config_limits daemon;
 		uint64_t connections;
 		uint64_t connections_per_user;
 		uint64_t hello_ms;
 	} limits;
+	struct config_limits capacity;
 	struct rights_rules rights;
 	struct tenant_rules tenants;
 	struct {

@@ -39,7 +39,6 @@ static const struct config_key profile_keys[] = {
     CONFIG_SET("classes", struct tenant_profile, classes, 1, classes),
     CONFIG_SET("rights", struct tenant_profile, rights, 0, right_names),
     CONFIG_OBJECT("limits", struct tenant_profile, maximum, config_limit_keys),
-    CONFIG_OBJECT("session_limits", struct tenant_profile, session_maximum, config_limit_keys),
     CONFIG_END};
 static const struct config_key rule_keys[] = {
     {"name", KIND_STRING, offsetof(struct tenant_rule, profile.name), 1, TENANT_NAME_BYTES, NULL, NULL, true},
@@ -56,7 +55,6 @@ static void set_defaults(struct tenant_profile *profile, const struct config *co
 	profile->weight = SCHED_DEFAULT_WEIGHT;
 	profile->time_permille = SCHED_WHOLE;
 	memcpy(profile->maximum, config->limits.tenant.maximum, sizeof(profile->maximum));
-	memcpy(profile->session_maximum, config->limits.session.maximum, sizeof(profile->session_maximum));
 }
 
 /* Names go into messages and logs. */

@@ -29,6 +29,7 @@ struct daemon {
 	int socket_lock;
 	struct unit units[HOST_MAX_DEVICES];
 	uint32_t unit_count;
+	uint32_t opened; /* of them, when npud starts */
 	struct event sigterm;
 	struct event sigint;
 	struct event stop_timer;
@@ -49,11 +50,13 @@ static enum daemon_exit open_devices(struct daemon *daemon)
 {
 	for (uint32_t i = 0; i < daemon->config->device_count; i++) {
 		int error = unit_open(&daemon->units[daemon->unit_count], daemon->config, i);
-		if (error == -EBUSY)
-			return EXIT_DEVICE_TAKEN;
-		daemon->unit_count += error == 0;
+		if (error < 0)
+			return error == -EBUSY ? EXIT_DEVICE_TAKEN : EXIT_FAILED;
+		daemon->unit_count++;
+		daemon->opened += (unsigned)error;
 	}
-	if (daemon->unit_count == 0) {
+	/* With one, sessions can be served until the others come; with none, whoever started npud has to know. */
+	if (daemon->opened == 0) {
 		log_event(LOG_LEVEL_ERROR, "daemon.no_device",
 			  LOG_STR("advice", "no device of the configuration could be opened; see the lines above"));
 		return EXIT_NO_DEVICE;
@@ -242,7 +245,8 @@ enum daemon_exit daemon_run(const struct config *config)
 	if (code == EXIT_OK) {
 		notify_send("READY=1");
 		log_event(LOG_LEVEL_INFO, "daemon.ready", LOG_STR("socket", config->socket.path),
-			  LOG_U64("devices", daemon.unit_count), LOG_STR("version", NPUD_VERSION));
+			  LOG_U64("devices", daemon.opened), LOG_U64("absent", daemon.unit_count - daemon.opened),
+			  LOG_STR("version", NPUD_VERSION));
 		if (event_base_dispatch(daemon.base) < 0)
 			code = EXIT_FAILED;
 	}

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/util/cleanup.h"
 #include "daemon/util/clock.h"
 #include "daemon/util/lockfile.h"
 
@@ -64,6 +65,23 @@ static int unit_assign(struct unit *unit)
 	return error;
 }
 
+/* It is there, for the first time. */
+static void announce(struct unit *unit)
+{
+	const struct device *device = unit->device;
+	char why[256];
+
+	log_event(LOG_LEVEL_INFO, "device.ready", LOG_STR("device", device->name),
+		  LOG_STR("path", opener_place(unit->opener.config)), LOG_STR("transport", device->vfio->ops->name),
+		  LOG_STR("npu", device->identity.name), LOG_U64("cores", device->identity.cores),
+		  LOG_U64("tecs", device->identity.tecs), LOG_U64("gm_bytes", device->identity.gm_bytes),
+		  LOG_STR("refused", unit->refused));
+	if (opener_check_memory(&unit->opener, device->vfio, why, sizeof(why)) > 0)
+		log_event(LOG_LEVEL_WARN, "device.memory_limit", LOG_STR("device", device->name),
+			  LOG_STR("reason", why));
+	unit->announced = true;
+}
+
 static void unit_watch(void *user, bool on)
 {
 	struct unit *unit = user;
@@ -71,6 +89,8 @@ static void unit_watch(void *user, bool on)
 	if (on == unit->watched)
 		return;
 	unit->watched = on;
+	if (on && !unit->announced)
+		announce(unit);
 	if (on) {
 		if (unit_assign(unit) < 0 || event_add(&unit->irq, NULL) < 0)
 			log_event(LOG_LEVEL_ERROR, "loop.failed", LOG_STR("what", "interrupt event"));
@@ -104,8 +124,7 @@ int unit_start(struct unit *unit, const struct unit_loop *loop)
 	struct event_base *base = loop->base;
 
 	unit->loop = loop;
-	int error = unit_assign(unit);
-	error |= evtimer_assign(&unit->timer, base, on_timer, unit);
+	int error = evtimer_assign(&unit->timer, base, on_timer, unit);
 	error |=
 	    event_assign(&unit->worker, base, worker_fd(unit->device->worker), EV_READ | EV_PERSIST, on_worker, unit);
 	error |= event_add(&unit->worker, NULL);
@@ -129,46 +148,36 @@ void unit_close(struct unit *unit)
 
 /* ------------------------------------------------------------------ opening devices */
 
+/* A socket can be served to anybody who connects; a device of the kernel has one owner, the kernel sees to that. */
+static int take_lock(struct unit *unit, char *why, size_t why_bytes)
+{
+	const struct config_device *config = unit->opener.config;
+
+	if (unit->lock >= 0 || config->transport != TRANSPORT_VFIO_USER)
+		return 0;
+	int lock = lockfile_take(config->path, DEVICE_LOCK);
+	if (lock < 0) {
+		(void)snprintf(why, why_bytes, "%s" DEVICE_LOCK ": %s", config->path, strerror(-lock));
+		return lock == -EWOULDBLOCK ? -EBUSY : lock;
+	}
+	unit->lock = lock;
+	return 0;
+}
+
+/* On the worker, but for the first time. A lock that this did not come to use is nobody's. */
 static int open_source(void *user, struct vfio_device **vfio, struct npu_device **npu, char *why, size_t why_bytes)
 {
-	const struct unit *unit = user;
+	struct unit *unit = user;
+	bool had_lock = unit->lock >= 0;
+	int error = take_lock(unit, why, why_bytes);
 
-	return opener_open(&unit->opener, vfio, npu, why, why_bytes);
-}
-
-/* A socket can be served to anybody who connects; a device of the kernel has one owner, the kernel sees to that. */
-static int take_lock(const struct config_device *config)
-{
-	return config->transport == TRANSPORT_VFIO_USER ? lockfile_take(config->path, DEVICE_LOCK) : -ENOLCK;
-}
-
-static int open_locked(struct unit *unit, char *why, size_t why_bytes)
-{
-	const struct device_source source = {open_source, unit};
-	struct vfio_device *vfio;
-	struct npu_device *npu;
-
-	int error = opener_open(&unit->opener, &vfio, &npu, why, why_bytes);
 	if (error == 0)
-		error = device_new(unit->opener.config->name, vfio, npu, true, &unit->device);
+		error = opener_open(&unit->opener, vfio, npu, why, why_bytes);
 	if (error == 0)
-		device_set_source(unit->device, &source);
+		(void)snprintf(unit->refused, sizeof(unit->refused), "%s", why);
+	else if (!had_lock && unit->lock >= 0)
+		close(steal_fd(&unit->lock));
 	return error;
-}
-
-static void log_ready(const struct unit *unit, const char *refused)
-{
-	const struct device *device = unit->device;
-	char why[256];
-
-	log_event(LOG_LEVEL_INFO, "device.ready", LOG_STR("device", device->name),
-		  LOG_STR("path", opener_place(unit->opener.config)), LOG_STR("transport", device->vfio->ops->name),
-		  LOG_STR("npu", device->identity.name), LOG_U64("cores", device->identity.cores),
-		  LOG_U64("tecs", device->identity.tecs), LOG_U64("gm_bytes", device->identity.gm_bytes),
-		  LOG_STR("refused", refused));
-	if (opener_check_memory(&unit->opener, device->vfio, why, sizeof(why)) > 0)
-		log_event(LOG_LEVEL_WARN, "device.memory_limit", LOG_STR("device", device->name),
-			  LOG_STR("reason", why));
 }
 
 static void log_failed(const struct unit *unit, uint32_t index, int error, const char *why)
@@ -184,35 +193,48 @@ static void log_failed(const struct unit *unit, uint32_t index, int error, const
 			  LOG_STR("reason", why));
 }
 
+/* A device pins the memory of one session at a time, or of all. Control blocks count, too. */
+static uint64_t session_bytes(const struct tenant_rules *rules)
+{
+	uint64_t quota = tenants_largest(rules, QUOTA_BUFFER_BYTES);
+
+	return (quota < IOVA_SLOT_BYTES ? quota : IOVA_SLOT_BYTES) + ARENA_BYTES;
+}
+
+static int open_now(struct unit *unit, char *why, size_t why_bytes)
+{
+	struct vfio_device *vfio;
+	struct npu_device *npu;
+	int error = open_source(unit, &vfio, &npu, why, why_bytes);
+
+	return error < 0 ? error : device_new(unit->opener.config->name, vfio, npu, true, &unit->device);
+}
+
 int unit_open(struct unit *unit, const struct config *config, uint32_t index)
 {
-	const struct config_device *device = &config->devices[index];
+	const struct device_source source = {open_source, unit};
 	struct host_options options;
 	char why[512] = "";
 
 	config_host_options(config, &options);
 	memset(unit, 0, sizeof(*unit));
-	/* Each device pins the memory of one session at a time, or of all; control blocks count, too. */
+	unit->lock = -1;
 	unit->opener = (struct opener){
-	    .config = device,
+	    .config = &config->devices[index],
 	    .quirks = options.quirks,
-	    .session_bytes =
-		(tenants_largest_session(&options.tenants, QUOTA_BUFFER_BYTES) + ARENA_BYTES) * config->device_count,
-	    .all_bytes = options.daemon_maximum[QUOTA_BUFFER_BYTES] + options.daemon_maximum[QUOTA_TCB_BYTES],
+	    .session_bytes = session_bytes(&options.tenants) * config->device_count,
+	    .all_bytes = options.capacity[QUOTA_BUFFER_BYTES] + options.capacity[QUOTA_TCB_BYTES],
 	};
-	unit->lock = take_lock(device);
-	int error = 0;
-	if (unit->lock < 0 && unit->lock != -ENOLCK) {
-		error = unit->lock == -EWOULDBLOCK ? -EBUSY : unit->lock;
-		(void)snprintf(why, sizeof(why), "%s" DEVICE_LOCK ": %s", device->path, strerror(-unit->lock));
-	}
-	if (error == 0)
-		error = open_locked(unit, why, sizeof(why));
-	if (error == 0)
-		log_ready(unit, why);
-	else
+	int error = open_now(unit, why, sizeof(why));
+	bool opened = error == 0;
+	if (!opened) {
 		log_failed(unit, index, error, why);
-	if (error < 0 && unit->lock >= 0)
-		close(unit->lock);
-	return error;
+		if (error == -EBUSY)
+			return error;
+		error = device_new_absent(unit->opener.config->name, why, true, &unit->device);
+		if (error < 0)
+			return error;
+	}
+	device_set_source(unit->device, &source);
+	return opened;
 }

@@ -22,7 +22,9 @@ struct unit {
 	const struct unit_loop *loop; /* NULL until it is started */
 	struct device *device;
 	struct opener opener;
-	int lock; /* negative: the kernel has one */
+	int lock; /* negative: the kernel has one, or the device is not there */
+	char refused[512]; /* on the way to it: what was tried before */
+	bool announced;
 	int life_fd;
 	struct event irq;
 	struct event life;
@@ -32,8 +34,9 @@ struct unit {
 };
 
 /*
- * Takes and opens device `index` of the configuration, and says in the log how that went. -EBUSY: somebody else has it.
- * After a failure nothing is left. The unit must not move afterwards.
+ * Takes and opens device `index` of the configuration: 1, or 0 if that failed, which the log says; it is tried again
+ * once the unit was started. -EBUSY: somebody else has it. After an error nothing is left. The unit must not move
+ * afterwards.
  */
 int unit_open(struct unit *unit, const struct config *config, uint32_t index);
 /* Its events are on the loop from now on; the device belongs to a host. */

@@ -45,8 +45,8 @@ echo "threads of the software NPU and of oneDNN alone: $threads; of onnxruntime-
 STACK_EMU_OPTIONS=(--threads "$threads")
 STACK_NPUD_PREFIX=("${host[@]}")
 # A thousand sessions of one user, and one that hangs again and again.
-STACK_NPUD_MEMBERS=', "limits": {"connections": 1100, "connections_per_user": 1100, "tenant": {"sessions": 1100},
- "daemon": {"sessions": 1100}}, "quarantine": {"session_threshold": 0, "tenant_threshold": 0}'
+STACK_NPUD_MEMBERS=', "limits": {"connections": 1100, "connections_per_user": 1100, "tenant": {"sessions": 1100}},
+ "quarantine": {"session_threshold": 0, "tenant_threshold": 0}'
 stack_start 3
 stack_run "$STACK_DIR/second.log" "$BIN/npu-emu" --socket "$STACK_DIR/second.sock" --model x2 --cores 3 \
 	--threads "$threads" &

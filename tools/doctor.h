@@ -84,7 +84,7 @@ int doctor_user_find(const char *name, struct doctor_user *out);
 
 /* What a configuration of npud says about kernel devices. */
 struct doctor_config {
-	uint64_t memory_bytes; /* limits.daemon.buffer_bytes, or npud's default */
+	uint64_t memory_bytes; /* capacity.buffer_bytes, or npud's default */
 	char addresses[DOCTOR_MAX_DEVICES][HOST_NAME_BYTES];
 	size_t address_count;
 };

@@ -10,7 +10,7 @@
 
 #include "tools/doctor.h"
 
-#define DEFAULT_BUFFER_BYTES (64ull << 30) /* limits.daemon.buffer_bytes where the configuration does not say */
+#define DEFAULT_BUFFER_BYTES (64ull << 30) /* capacity.buffer_bytes where the configuration does not say */
 
 /* No more than the host has can ever be locked. */
 static uint64_t memory_bound(uint64_t bytes)
@@ -47,8 +47,8 @@ int doctor_config_read(const char *path, struct doctor_config *out, struct reaso
 	doctor_config_default(out);
 	if (!root)
 		return reason_set(why, -EINVAL, "%s: line %d: %s", path, error.line, error.text);
-	const json_t *limits = json_object_get(json_object_get(root, "limits"), "daemon");
-	json_int_t bytes = json_integer_value(json_object_get(limits, "buffer_bytes"));
+	const json_t *capacity = json_object_get(root, "capacity");
+	json_int_t bytes = json_integer_value(json_object_get(capacity, "buffer_bytes"));
 	if (bytes > 0)
 		out->memory_bytes = memory_bound((uint64_t)bytes);
 	const json_t *devices = json_object_get(root, "devices");

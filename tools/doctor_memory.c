@@ -32,7 +32,7 @@ static void limit_remedy(struct doctor *doctor)
 	doctor_remedy(
 	    doctor,
 	    "LimitMEMLOCK=infinity in npud.service, as shipped; from a shell: prlimit --memlock=unlimited npud, "
-	    "or a memlock line in /etc/security/limits.conf; or a lower limits.daemon.buffer_bytes");
+	    "or a memlock line in /etc/security/limits.conf; or a lower capacity.buffer_bytes");
 }
 
 void doctor_check_memory(struct doctor *doctor)

@@ -22,22 +22,19 @@
 
 static void device_arm(struct device *device, nsec_t now);
 
-int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out)
+/* Of which nothing is known, not even whether it is there. */
+static int make_device(const char *name, bool threaded, struct device **out)
 {
 	struct device *device = calloc(1, sizeof(*device));
 	int error = device ? worker_new(threaded, &device->worker) : -ENOMEM;
 
 	if (error < 0) {
 		free(device);
-		npu_free(npu);
-		vfio_close(vfio);
 		return error;
 	}
 	if (snprintf(device->name, sizeof(device->name), "%s", name) < 0)
 		device->name[0] = '\0';
-	device_take_transport(device, vfio, npu);
 	device->epoch = 1; /* jobs begin with 0: mapped in no tenure */
-	device->state = DEV_READY;
 	list_init(&device->mapped);
 	list_init(&device->releasing);
 	list_init(&device->in_flight);
@@ -51,12 +48,37 @@ int device_new(const char *name, struct vfio_device *vfio, struct npu_device *np
 	return 0;
 }
 
+int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out)
+{
+	int error = make_device(name, threaded, out);
+
+	if (error < 0) {
+		npu_free(npu);
+		vfio_close(vfio);
+		return error;
+	}
+	device_take_transport(*out, vfio, npu);
+	(*out)->state = DEV_READY;
+	return 0;
+}
+
+int device_new_absent(const char *name, const char *why, bool threaded, struct device **out)
+{
+	int error = make_device(name, threaded, out);
+
+	if (error == 0)
+		device_set_absent(*out, why);
+	return error;
+}
+
 void device_set_hooks(struct device *device, const struct device_hooks *hooks, void *user)
 {
 	device->hooks = hooks;
 	device->user = user;
 	if (hooks && device->state == DEV_READY)
 		hooks->watch(user, true);
+	else
+		device_arm(device, clock_now());
 }
 
 void device_free(struct device *device)
@@ -83,6 +105,11 @@ void device_free(struct device *device)
 bool device_is_usable(const struct device *device)
 {
 	return device->state != DEV_OFFLINE && device->state != DEV_GONE && !device->lost;
+}
+
+bool device_is_known(const struct device *device)
+{
+	return device->slots != 0;
 }
 
 /* Memory of this session may be reachable by the device. */

@@ -171,6 +171,11 @@ struct device {
  * been called.
  */
 int device_new(const char *name, struct vfio_device *vfio, struct npu_device *npu, bool threaded, struct device **out);
+/*
+ * One that could not be opened yet, and why: GONE from the start. What it is, is known when it comes, and until then no
+ * session can sit on it.
+ */
+int device_new_absent(const char *name, const char *why, bool threaded, struct device **out);
 /* From now on a device that went away is opened again when it is back, and a reset may be a reopening. */
 void device_set_source(struct device *device, const struct device_source *source);
 void device_set_hooks(struct device *device, const struct device_hooks *hooks, void *user);
@@ -189,6 +194,8 @@ void device_pump(struct device *device);
 void device_wake(struct device *device);
 bool device_holds(const struct device *device, const struct session *session);
 bool device_is_usable(const struct device *device);
+/* It was there at least once. */
+bool device_is_known(const struct device *device);
 /* What is prepared for one of them, addresses and jobs, is good for the other. */
 bool device_is_alike(const struct device *device, const struct device *other);
 void device_release_buffer(struct device *device, struct buffer *buffer);
@@ -242,6 +249,7 @@ void device_stop(struct device *device, enum device_state state, const char *rea
 void device_lost(struct device *device);
 void device_evict(struct device *device);
 bool device_is_evicted(const struct device *device, nsec_t now);
+void device_set_absent(struct device *device, const char *why);
 void device_retry(struct device *device);
 void device_opened(struct device *device);
 void device_forget(struct device *device);

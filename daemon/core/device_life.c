@@ -146,6 +146,15 @@ void device_take_transport(struct device *device, struct vfio_device *vfio, stru
 	device->evicting = false;
 }
 
+void device_set_absent(struct device *device, const char *why)
+{
+	device->state = DEV_GONE;
+	device->closed = true;
+	device->retry_ns = RETRY_FIRST_NS;
+	if (snprintf(device->reason, sizeof(device->reason), "%s", why) < 0)
+		device->reason[0] = '\0';
+}
+
 void device_retry(struct device *device)
 {
 	device_work_start(device, DEV_OP_OPEN, DEV_GONE);
@@ -178,12 +187,13 @@ static void refuse_return(struct device *device, const char *why)
 void device_opened(struct device *device)
 {
 	struct device_work *work = &device->work;
+	bool returns = device_is_known(device);
 
 	if (work->result < 0) {
 		refuse_return(device, work->why);
 		return;
 	}
-	if (!is_the_same(&device->identity, &work->npu->identity)) {
+	if (returns && !is_the_same(&device->identity, &work->npu->identity)) {
 		refuse_return(device, "another NPU is in its place; restart npud to use it");
 		npu_free(work->npu);
 		vfio_close(work->vfio);
@@ -193,8 +203,10 @@ void device_opened(struct device *device)
 	device_was_reset(device);
 	device->state = DEV_READY;
 	device->reason[0] = '\0';
-	device->counters.returns++;
-	log_event(LOG_LEVEL_INFO, "device.returned", LOG_STR("device", device->name),
-		  LOG_STR("transport", device->vfio->ops->name));
+	if (returns) {
+		device->counters.returns++;
+		log_event(LOG_LEVEL_INFO, "device.returned", LOG_STR("device", device->name),
+			  LOG_STR("transport", device->vfio->ops->name));
+	}
 	host_device_changed(device->host, device);
 }

@@ -43,7 +43,7 @@ int host_new(const struct host_options *options, uint32_t devices, struct host *
 		host_release(host);
 		return -ENOMEM;
 	}
-	quota_init(&host->quota, "daemon", NULL, options->daemon_maximum);
+	quota_init(&host->quota, "daemon", NULL, options->capacity);
 	*out = host;
 	return 0;
 }
@@ -70,6 +70,8 @@ struct device *host_pick_device(struct host *host)
 
 	for (uint32_t i = 0; i < host->device_count; i++) {
 		struct device *device = host->devices[i];
+		if (!device_is_known(device))
+			continue;
 		if (!best || (device_is_usable(device) && !device_is_usable(best)) ||
 		    (device_is_usable(device) == device_is_usable(best) && device->sessions < best->sessions))
 			best = device;

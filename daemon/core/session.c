@@ -23,6 +23,9 @@ int session_charge_all(struct session *session, const struct quota_amount *amoun
 
 	if (quota_charge_all(&session->quota, amounts, count, &violation) == 0)
 		return 0;
+	if (violation.owner == session->host->quota.owner)
+		return fail_capacity(fail, quota_resource_name(violation.resource), violation.owner, violation.used,
+				     violation.maximum);
 	return fail_limit(fail, quota_resource_name(violation.resource), violation.owner, violation.used,
 			  violation.maximum, "release what is not needed or ask the operator to raise it");
 }
@@ -47,7 +50,7 @@ static void session_init(struct session *session, struct host *host, struct tena
 	list_init(&session->final);
 	session->host = host;
 	session->tenant = tenant;
-	quota_init(&session->quota, "session", &tenant->quota, tenant->profile->session_maximum);
+	quota_init(&session->quota, NULL, &tenant->quota, NULL);
 	handles_init(&session->buffer_handles, NPUD_MAX_BUFFERS_PER_SESSION);
 	handles_init(&session->job_handles, NPUD_MAX_JOBS_PER_SESSION);
 	handles_init(&session->queue_handles, NPUD_MAX_QUEUES_PER_SESSION);
@@ -165,7 +168,7 @@ static void reap_done(struct work *work)
 
 	share_close(session);
 	device_forget_holder(session->device, session);
-	/* Those that left it before have ended: they were with the same worker. */
+	/* Those that left it before have ended: the ends of sessions are told in order. */
 	if (session->ends_space)
 		spaces_free(session);
 	host->session_count--;
@@ -183,6 +186,18 @@ static void reap_done(struct work *work)
 	free(session);
 }
 
+/* Nothing of it was ever the device's, and what it leaves is the daemon's own memory, whose return does not block. */
+static bool is_bare(const struct session *session)
+{
+	return !session->space->memory && !session->space->io;
+}
+
+static void bare_done(struct work *work)
+{
+	reap_run(work);
+	reap_done(work);
+}
+
 void session_settle(struct session *session)
 {
 	if (!session->closing) {
@@ -193,12 +208,18 @@ void session_settle(struct session *session)
 	if (session->reaping || session->leaving || session->active || !list_empty(&session->buffers) ||
 	    !list_empty(&session->jobs))
 		return;
-	if (!spaces_have_others(session) && device_holds(session->device, session))
+	bool bare = is_bare(session);
+	if (!bare && !spaces_have_others(session) && device_holds(session->device, session))
 		return;
-	session->ends_space = spaces_leave(session);
-	if (session->ends_space)
-		device_leave_space(session->device, session);
 	session->reaping = true;
+	session->ends_space = spaces_leave(session);
+	/* What the device is busy with is no concern of it: who connects only to ask something is gone at once. */
+	if (bare || !session->ends_space) {
+		session->work.done = bare_done;
+		worker_report(session->device->worker, &session->work);
+		return;
+	}
+	device_leave_space(session->device, session);
 	session->work.run = reap_run;
 	session->work.done = reap_done;
 	worker_submit(session->device->worker, &session->work);

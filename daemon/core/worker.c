@@ -31,7 +31,7 @@ static struct work *take(struct list *from)
 	return list_entry(first, struct work, link);
 }
 
-static void finish(struct worker *worker, struct work *work)
+void worker_report(struct worker *worker, struct work *work)
 {
 	static const uint64_t one = 1;
 
@@ -56,7 +56,7 @@ static void *worker_main(void *arg)
 		if (!work)
 			return NULL;
 		work->run(work);
-		finish(worker, work);
+		worker_report(worker, work);
 	}
 }
 
@@ -155,9 +155,12 @@ bool worker_step(struct worker *worker)
 {
 	struct work *work = take(&worker->todo);
 
+	if (work)
+		work->run(work);
+	else
+		work = take(&worker->finished);
 	if (!work)
 		return false;
-	work->run(work);
 	work->done(work);
 	return true;
 }

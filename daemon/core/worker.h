@@ -23,6 +23,8 @@ int worker_new(bool threaded, struct worker **out);
 /* Finishes what was submitted, then stops. done() is called for everything. NULL is legal. */
 void worker_free(struct worker *worker);
 void worker_submit(struct worker *worker, struct work *work);
+/* There is nothing to run: done() comes as soon as the loop gets to it, however long the thread is busy. */
+void worker_report(struct worker *worker, struct work *work);
 /* Readable when worker_reap() has something. */
 int worker_fd(const struct worker *worker);
 void worker_reap(struct worker *worker);

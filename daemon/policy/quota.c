@@ -3,14 +3,15 @@
 #include "daemon/policy/quota.h"
 
 #include <errno.h>
-#include <string.h>
 
-void quota_init(struct quota *quota, const char *owner, struct quota *parent, const uint64_t maximum[QUOTA_RESOURCES])
+void quota_init(struct quota *quota, const char *owner, struct quota *parent, const uint64_t *maximum)
 {
 	quota->owner = owner;
 	quota->parent = parent;
-	memset(quota->used, 0, sizeof(quota->used));
-	memcpy(quota->maximum, maximum, sizeof(quota->maximum));
+	for (unsigned i = 0; i < QUOTA_RESOURCES; i++) {
+		quota->used[i] = 0;
+		quota->maximum[i] = maximum ? maximum[i] : UINT64_MAX;
+	}
 }
 
 int quota_charge(struct quota *quota, enum quota_resource resource, uint64_t amount, struct quota_violation *violation)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who uses how much: exact counters with limits, charged to a chain of owners (session, tenant, daemon), all or
- * nothing. Pure: it knows numbers only.
+ * Who uses how much: exact counters, charged all or nothing to a session, its tenant and the daemon. The quota is the
+ * tenant's: a session only counts, so that its use can be told and given back, and the daemon's maximum is what the
+ * host has to spare for all. Pure: it knows numbers only.
  */
 #ifndef NPUD_POLICY_QUOTA_H
 #define NPUD_POLICY_QUOTA_H
@@ -23,10 +24,10 @@ enum quota_resource {
 };
 
 struct quota {
-	const char *owner; /* as refusals name it: "session", "tenant NAME", "daemon" */
+	const char *owner; /* as refusals name it: "tenant NAME", "daemon" */
 	struct quota *parent; /* charged too; NULL at the top */
 	uint64_t used[QUOTA_RESOURCES];
-	uint64_t maximum[QUOTA_RESOURCES]; /* UINT64_MAX: unlimited */
+	uint64_t maximum[QUOTA_RESOURCES]; /* UINT64_MAX: counted only */
 };
 
 /* Where a charge failed. */
@@ -37,7 +38,8 @@ struct quota_violation {
 	uint64_t maximum;
 };
 
-void quota_init(struct quota *quota, const char *owner, struct quota *parent, const uint64_t maximum[QUOTA_RESOURCES]);
+/* `maximum` NULL: it counts and refuses nothing. */
+void quota_init(struct quota *quota, const char *owner, struct quota *parent, const uint64_t *maximum);
 
 /* -EDQUOT and `violation` (may be NULL) if an owner would exceed its maximum: then nothing is charged. */
 int quota_charge(struct quota *quota, enum quota_resource resource, uint64_t amount, struct quota_violation *violation);

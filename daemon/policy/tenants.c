@@ -65,13 +65,13 @@ bool tenants_name_cgroups(const struct tenant_rules *rules)
 	return false;
 }
 
-uint64_t tenants_largest_session(const struct tenant_rules *rules, enum quota_resource resource)
+uint64_t tenants_largest(const struct tenant_rules *rules, enum quota_resource resource)
 {
-	uint64_t largest = rules->fallback.session_maximum[resource];
+	uint64_t largest = rules->fallback.maximum[resource];
 
 	for (uint32_t i = 0; i < rules->count; i++)
-		if (rules->rule[i].profile.session_maximum[resource] > largest)
-			largest = rules->rule[i].profile.session_maximum[resource];
+		if (rules->rule[i].profile.maximum[resource] > largest)
+			largest = rules->rule[i].profile.maximum[resource];
 	return largest;
 }
 

@@ -48,8 +48,7 @@ struct tenant_profile {
 	uint32_t rights; /* set of RIGHT_BIT() */
 	uint64_t weight;
 	uint64_t time_permille;
-	uint64_t maximum[QUOTA_RESOURCES]; /* of the tenant */
-	uint64_t session_maximum[QUOTA_RESOURCES]; /* of each of its sessions */
+	uint64_t maximum[QUOTA_RESOURCES]; /* of all its sessions together */
 };
 
 struct tenant_rule {
@@ -80,8 +79,8 @@ uint32_t tenants_rights(const struct tenant_profile *profile, const struct right
 /* Some rule names a cgroup: only then is it worth asking for a peer's. */
 bool tenants_name_cgroups(const struct tenant_rules *rules);
 
-/* The most that one session of any tenant may have. */
-uint64_t tenants_largest_session(const struct tenant_rules *rules, enum quota_resource resource);
+/* The most that any tenant may have. */
+uint64_t tenants_largest(const struct tenant_rules *rules, enum quota_resource resource);
 
 /* Absolute, of plain components, without a slash at its end (except "/"), and short enough. */
 bool tenants_is_cgroup(const char *path);

@@ -24,17 +24,30 @@ int fail_set(struct fail *fail, int error, const char *format, ...)
 	return -error;
 }
 
-int fail_limit(struct fail *fail, const char *limit, const char *owner, uint64_t used, uint64_t maximum,
-	       const char *advice)
+static int set_numbers(struct fail *fail, const char *limit, const char *owner, uint64_t used, uint64_t maximum)
 {
-	int error = fail_set(fail, EDQUOT, "limit %s of the %s is reached: %" PRIu64 " of %" PRIu64 " used; %s", limit,
-			     owner, used, maximum, advice);
-
 	if (fail) {
 		fail->limit = limit;
 		fail->owner = owner;
 		fail->used = used;
 		fail->maximum = maximum;
 	}
-	return error;
+	return -EDQUOT;
+}
+
+int fail_limit(struct fail *fail, const char *limit, const char *owner, uint64_t used, uint64_t maximum,
+	       const char *advice)
+{
+	(void)fail_set(fail, EDQUOT, "limit %s of the %s is reached: %" PRIu64 " of %" PRIu64 " used; %s", limit, owner,
+		       used, maximum, advice);
+	return set_numbers(fail, limit, owner, used, maximum);
+}
+
+int fail_capacity(struct fail *fail, const char *limit, const char *owner, uint64_t used, uint64_t maximum)
+{
+	(void)fail_set(fail, EDQUOT,
+		       "capacity of the %s for %s is reached: %" PRIu64 " of %" PRIu64
+		       " used by all tenants together; try again later or ask the operator to raise it",
+		       owner, limit, used, maximum);
+	return set_numbers(fail, limit, owner, used, maximum);
 }

@@ -24,5 +24,7 @@ int fail_set(struct fail *fail, int error, const char *format, ...) __attribute_
 /* -EDQUOT with numbers. `advice` tells the client what to do about it. */
 int fail_limit(struct fail *fail, const char *limit, const char *owner, uint64_t used, uint64_t maximum,
 	       const char *advice);
+/* The same where all tenants together have what the host has to spare: nobody's limit, and nothing to release. */
+int fail_capacity(struct fail *fail, const char *limit, const char *owner, uint64_t used, uint64_t maximum);
 
 #endif

@@ -19,12 +19,9 @@
 /* After its socket is closed. */
 static void conn_free(struct conn *conn)
 {
-	struct server *server = conn->server;
-
-	list_remove(&conn->link);
+	server_removed(conn);
 	free(conn->out);
 	free(conn);
-	server_removed(server);
 }
 
 /* Nothing is being discarded any more. Next is the socket, in which descriptors may wait. */

@@ -25,7 +25,7 @@ struct conn {
 	struct list dirty; /* server->dirty, when events wait */
 	struct server *server;
 	int fd;
-	int pidfd; /* -1 where the kernel has none */
+	int pidfd; /* negative: only its socket says when the client is gone */
 	struct session_identity identity;
 	struct session *session; /* after Hello */
 	uint32_t minor; /* the version that was agreed */

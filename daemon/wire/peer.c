@@ -46,7 +46,10 @@ int peer_credentials(int fd, struct session_identity *out)
 	return 0;
 }
 
-/* By number only where the kernel cannot tell: then a pid may have been used again. */
+/*
+ * By number only where the kernel does not know the option (before 6.5): the number may have been used again, and what
+ * /proc could say against that is hidden from npud. Until 6.15, EINVAL is how it says that the process has ended.
+ */
 int peer_pidfd(int fd, pid_t pid, bool *exact)
 {
 	int pidfd = -1;
@@ -55,7 +58,12 @@ int peer_pidfd(int fd, pid_t pid, bool *exact)
 	*exact = getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &bytes) == 0;
 	if (*exact)
 		return pidfd;
-	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (errno != ENOPROTOOPT)
+		return errno == EINVAL ? -ESRCH : -errno;
+	if (pid <= 0) /* of a namespace that is none of ours */
+		return -ENOPROTOOPT;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return pidfd < 0 ? -errno : pidfd;
 }
 
 static const char *peer_cgroup(int pidfd, const struct session_identity *identity, char text[CGROUP_TEXT_BYTES])

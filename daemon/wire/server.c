@@ -16,6 +16,7 @@
 #include "daemon/log.h"
 #include "daemon/util/cleanup.h"
 #include "daemon/wire/peer.h"
+#include "daemon/wire/users.h"
 
 #define WHY_BYTES 256
 #define BACKLOG 128
@@ -27,6 +28,7 @@ struct server {
 	struct host *host;
 	struct server_options options;
 	struct unpacker *unpacker;
+	struct users *users;
 	int fd;
 	bool bound; /* the path is ours to remove */
 	struct event accept;
@@ -75,6 +77,7 @@ void server_add(struct server *server, struct conn *conn)
 {
 	list_append(&server->conns, &conn->link);
 	server->count++;
+	users_enter(server->users, conn->identity.uid);
 }
 
 void server_leaving(struct conn *conn)
@@ -83,9 +86,11 @@ void server_leaving(struct conn *conn)
 	list_append(&conn->server->leaving, &conn->link);
 }
 
-void server_removed(struct server *server)
+void server_removed(struct conn *conn)
 {
-	server->count--;
+	list_remove(&conn->link);
+	conn->server->count--;
+	users_leave(conn->server->users, conn->identity.uid);
 }
 
 void server_mark_dirty(struct conn *conn)
@@ -121,20 +126,17 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------------ accept */
 
-static uint64_t count_of(const struct list *conns, uid_t uid)
-{
-	uint64_t count = 0;
-
-	list_each (node, next, conns)
-		count += list_entry(node, struct conn, link)->identity.uid == uid;
-	return count;
-}
-
 static bool may_connect(const struct server *server, uid_t uid)
 {
-	if (server->count >= server->options.connections)
-		return false;
-	return count_of(&server->conns, uid) + count_of(&server->leaving, uid) < server->options.connections_per_user;
+	return server->count < server->options.connections &&
+	       users_count(server->users, uid) < server->options.connections_per_user;
+}
+
+static void refuse(struct server *server, int fd, uid_t uid, const char *reason)
+{
+	log_peer_event(uid, LOG_LEVEL_WARN, "connection.refused", LOG_U64("uid", uid),
+		       LOG_U64("connections", server->count), LOG_STR("reason", reason));
+	discard_socket(server->discarder, uid, fd);
 }
 
 static void admit(struct server *server, int fd)
@@ -147,13 +149,14 @@ static void admit(struct server *server, int fd)
 		return;
 	}
 	if (!may_connect(server, identity.uid)) {
-		log_peer_event(identity.uid, LOG_LEVEL_WARN, "connection.refused", LOG_U64("uid", identity.uid),
-			       LOG_U64("connections", server->count),
-			       LOG_STR("reason", "limits.connections or limits.connections_per_user is reached"));
-		discard_socket(server->discarder, identity.uid, fd);
+		refuse(server, fd, identity.uid, "limits.connections or limits.connections_per_user is reached");
 		return;
 	}
 	int pidfd = peer_pidfd(fd, identity.pid, &exact);
+	if (pidfd == -ESRCH) {
+		refuse(server, fd, identity.uid, "the process that connected has ended");
+		return;
+	}
 	peer_identify(fd, exact ? pidfd : -1, &server->host->options, &identity);
 	if (conn_new(server, fd, &identity, pidfd) < 0)
 		log_peer_event(identity.uid, LOG_LEVEL_ERROR, "connection.failed", LOG_U64("uid", identity.uid));
@@ -256,14 +259,32 @@ static int watch(struct server *server)
 	return error | event_add(&server->accept, NULL);
 }
 
+static void free_parts(struct server *server)
+{
+	discarder_free(server->discarder);
+	unpacker_free(server->unpacker);
+	users_free(server->users);
+}
+
+static int make_parts(struct server *server, struct event_base *base, uint64_t connections)
+{
+	int error = users_new(connections, &server->users);
+
+	if (error == 0)
+		error = unpacker_new(&server->unpacker);
+	if (error == 0)
+		error = discarder_new(base, &server->discarder);
+	if (error < 0)
+		free_parts(server);
+	return error;
+}
+
 int server_new(struct event_base *base, struct host *host, const struct server_options *options, struct server **out,
 	       char *why)
 {
 	struct server *server = calloc(1, sizeof(*server));
 
-	if (!server || unpacker_new(&server->unpacker) < 0 || discarder_new(base, &server->discarder) < 0) {
-		if (server)
-			unpacker_free(server->unpacker);
+	if (!server || make_parts(server, base, options->connections) < 0) {
 		free(server);
 		return fail_why(why, options->path, "server", ENOMEM);
 	}
@@ -280,8 +301,7 @@ int server_new(struct event_base *base, struct host *host, const struct server_o
 		server->bound = error == 0;
 	}
 	if (error < 0) {
-		discarder_free(server->discarder);
-		unpacker_free(server->unpacker);
+		free_parts(server);
 		free(server);
 		return error;
 	}
@@ -310,11 +330,10 @@ void server_free(struct server *server)
 		return;
 	server_stop(server);
 	event_del(&server->flush);
-	discarder_free(server->discarder);
 	if (server->bound)
 		unlink(server->options.path);
 	if (server->fd >= 0)
 		close(server->fd);
-	unpacker_free(server->unpacker);
+	free_parts(server);
 	free(server);
 }

@@ -38,8 +38,8 @@ struct discarder *server_discarder(struct server *server);
 void server_add(struct server *server, struct conn *conn);
 /* It has ended, and still counts. */
 void server_leaving(struct conn *conn);
-/* After it was freed. */
-void server_removed(struct server *server);
+/* Its socket is closed: nothing of it is left to count. */
+void server_removed(struct conn *conn);
 /* Send what is waiting now instead of at the end of the current callback. May end connections. */
 void server_flush(struct server *server);
 /* This connection has events to send; done at the end of the current callback. */

@@ -39,7 +39,6 @@ static void require_profile(const struct tenant_profile *profile)
 	require(profile->weight >= 1 && profile->weight <= SCHED_MAX_WEIGHT);
 	require(profile->time_permille >= 1 && profile->time_permille <= SCHED_WHOLE);
 	require_limits(profile->maximum);
-	require_limits(profile->session_maximum);
 }
 
 static void require_tenants(const struct tenant_rules *rules)
@@ -71,9 +70,8 @@ static void require_good(const struct config *config)
 	}
 	require(config->scheduler.max_in_flight >= 1);
 	require(config->budget.default_ms >= 1 && config->budget.default_ms <= config->budget.max_ms);
-	require_limits(config->limits.session.maximum);
 	require_limits(config->limits.tenant.maximum);
-	require_limits(config->limits.daemon.maximum);
+	require(config->capacity.maximum[QUOTA_BUFFER_BYTES] > 0 && config->capacity.maximum[QUOTA_FDS] > 0);
 	require_tenants(&config->tenants);
 }
 

@@ -260,7 +260,7 @@ void rig_open(struct rig *rig)
 	struct tenant_profile *profile = &options.tenants.fallback;
 	profile->weight = SCHED_DEFAULT_WEIGHT;
 	for (int i = 0; i < QUOTA_RESOURCES; i++)
-		profile->session_maximum[i] = profile->maximum[i] = options.daemon_maximum[i] = 1u << 24;
+		profile->maximum[i] = options.capacity[i] = 1u << 24;
 	rig->base = event_base_new();
 	require(rig->base != NULL && host_new(&options, 1, &rig->host) == 0);
 	device_make(rig);

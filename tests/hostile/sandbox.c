@@ -118,7 +118,6 @@ static void report(void)
 {
 	/* about starting and stopping */
 	static const char *const ignored[] = {"Type",
-					      "ExecStartPre",
 					      "ExecStart",
 					      "RestartPreventExitStatus",
 					      "Restart",

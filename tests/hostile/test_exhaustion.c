@@ -151,6 +151,13 @@ static unsigned buffers_until_limit(int fd)
 	return buffers;
 }
 
+/* What was held goes back when the sessions have ended: all but `more` and who asks. */
+static void await_sessions(unsigned more)
+{
+	while (harness_stats(harness).sessions > harness->before.sessions + more)
+		(void)sched_yield();
+}
+
 /* The shares of so many connections of one user, who has all of them at the same time. */
 static int sum_up(struct harness *where, void *user)
 {
@@ -177,9 +184,7 @@ START_TEST(attack_quota_by_opening_more_connections)
 	for (unsigned i = 0; i < 4; i++) {
 		attack_as(MALLORY, sum_up, (void *)(uintptr_t)&connections[i]);
 		attack_as(ALICE, innocent_life, NULL);
-		/* what was held goes back when the sessions have ended */
-		while (harness_stats(harness).sessions > harness->before.sessions + 1)
-			(void)sched_yield();
+		await_sessions(1);
 	}
 	scene_stop();
 }
@@ -238,15 +243,15 @@ static void flood_import(int fd)
 {
 	Npud__BufferImport import = NPUD__BUFFER_IMPORT__INIT;
 	Npud__Request request = raw_request(NPUD__REQUEST__BODY_BUFFER_IMPORT);
-	int file = raw_memory(0x100000, F_SEAL_SHRINK);
+	int file = raw_memory(0x100000, F_SEAL_SHRINK), other = raw_open(harness);
 
 	request.buffer_import = &import;
-	import.bytes = 0x100000;
-	expect_limit(fd, &request, file, "buffer_bytes");
 	import.bytes = 0x1000;
-	int other = raw_open(harness);
 	expect_limit(other, &request, file, "buffers");
 	close(other);
+	await_sessions(2);
+	import.bytes = 0x100000;
+	expect_limit(fd, &request, file, "buffer_bytes");
 	close(file);
 }
 
@@ -498,9 +503,8 @@ START_TEST(attack_unlimited_outstanding_operations)
 {
 	scene_start(&(struct harness_options){
 	    .socket = SOCKET_FOR_ALL,
-	    .members =
-		",\"limits\":{\"session\":{\"buffers\":800,\"buffer_bytes\":33554432,\"jobs\":6,\"job_bytes\":8192,"
-		"\"tcb_bytes\":4096},\"tenant\":{\"sessions\":20}}"});
+	    .members = ",\"limits\":{\"tenant\":{\"sessions\":20,\"buffers\":800,\"buffer_bytes\":33554432,\"jobs\":6,"
+		       "\"job_bytes\":8192,\"tcb_bytes\":8192}}"});
 	for (unsigned i = 0; i < npud__request__descriptor.n_fields; i++) {
 		int fd = raw_open(harness);
 
@@ -508,8 +512,7 @@ START_TEST(attack_unlimited_outstanding_operations)
 		close(fd); /* with all it has queued */
 		scene_innocent_works();
 		attack_as(ALICE, innocent_life, NULL);
-		while (harness_stats(harness).sessions > harness->before.sessions + 1)
-			(void)sched_yield();
+		await_sessions(1);
 	}
 	scene_stop();
 }

@@ -39,20 +39,28 @@ static void wait_for_socket(const char *path)
 	ck_assert_msg(rc == 0, "the second npu-emu does not listen");
 }
 
+static void plug_in(struct pair *pair, const char *cores)
+{
+	char program[4096];
+	const char *argv[] = {program, "--socket", pair->socket, "--cores", cores, NULL};
+
+	(void)snprintf(program, sizeof(program), "%s", harness_program("npu-emu"));
+	pair->emu = harness_spawn(pair->harness, argv, "emu1.log", NULL);
+	wait_for_socket(pair->socket);
+}
+
+/* NULL: the second one is not there yet. */
 static struct pair pair_start(const char *cores)
 {
 	struct pair pair = {.harness = harness_start(NULL)};
 	struct harness *harness = pair.harness;
-	char program[4096];
-	const char *argv[] = {program, "--socket", pair.socket, "--cores", cores, NULL};
 
 	ck_assert_int_eq(kill(harness->npud, SIGTERM), 0);
 	ck_assert_int_eq(harness_wait(harness->npud), 0);
 	harness_npud_gone(harness);
-	(void)snprintf(program, sizeof(program), "%s", harness_program("npu-emu"));
 	(void)snprintf(pair.socket, sizeof(pair.socket), "%s/npu1.sock", harness->directory);
-	pair.emu = harness_spawn(harness, argv, "emu1.log", NULL);
-	wait_for_socket(pair.socket);
+	if (cores)
+		plug_in(&pair, cores);
 	FILE *file = fopen(harness->config, "we");
 	ck_assert_ptr_nonnull(file);
 	ck_assert_int_gt(fprintf(file,
@@ -80,6 +88,13 @@ static void pair_stop(struct pair *pair)
 		ck_assert_int_eq(harness_wait(pair->emu), 0);
 	}
 	harness_stop(harness);
+}
+
+static void fill_and_run(struct npu_connection *connection, struct npu_job *job, uint32_t value, uint32_t more)
+{
+	input_of(job)[7] = value;
+	ASSERT_OUTCOME(run(connection, job), NPU_DONE);
+	ck_assert_uint_eq(output_of(job)[7], value + more);
 }
 
 static void connect_all(const struct pair *pair, struct npu_connection *connection[SESSIONS], unsigned count[2])
@@ -217,14 +232,74 @@ START_TEST(the_end_of_a_device_ends_the_work_of_its_sessions_alone)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ two of a kind */
+/* ------------------------------------------------------------------ one that comes later */
 
-static void fill_and_run(struct npu_connection *connection, struct npu_job *job, uint32_t value, uint32_t more)
+static void await_status(struct npu_connection *connection, uint32_t device, enum npu_device_status status)
 {
-	input_of(job)[7] = value;
-	ASSERT_OUTCOME(run(connection, job), NPU_DONE);
-	ck_assert_uint_eq(output_of(job)[7], value + more);
+	struct npu_device_info info;
+
+	do {
+		ASSERT_NPU(npu_device_info(connection, device, &info));
+		(void)nanosleep(&(struct timespec){0, 5000000}, NULL);
+	} while (info.status != status);
 }
+
+/* What is configured and not there is served as soon as it is, and nobody has to wait for it. */
+START_TEST(a_device_that_comes_after_npud_is_used_when_it_is_there)
+{
+	struct pair pair = pair_start(NULL);
+	struct npu_connection *connection[SESSIONS];
+	struct npu_job *job[SESSIONS];
+	struct npu_device_info info;
+
+	/* nobody is put where nothing is known of, however many come */
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		connection[i] = harness_connect(pair.harness);
+		ck_assert_uint_eq(npu_device_count(connection[i]), 2);
+		ck_assert_uint_eq(npu_device_index(connection[i]), 0);
+		job[i] = job_of(connection[i], program_copy(64, i));
+		fill_and_run(connection[i], job[i], 3, i);
+	}
+	ASSERT_NPU(npu_device_info(connection[0], 1, &info));
+	ck_assert_int_eq(info.status, NPU_DEVICE_OFFLINE);
+	ck_assert_int_eq(info.generation, 0);
+	uint64_t without = harness_stats(pair.harness).open_fds;
+	plug_in(&pair, _i ? "3" : "1");
+	await_status(connection[0], 1, NPU_DEVICE_READY);
+	pair.harness->before.open_fds += harness_stats(pair.harness).open_fds - without;
+	ASSERT_NPU(npu_device_info(connection[0], 1, &info));
+	ck_assert_int_eq(info.generation, NPU_V3);
+	ck_assert_uint_eq(info.cores, _i ? 3 : 1);
+	/* who comes now gets it; who was here goes on */
+	struct npu_connection *late = harness_connect(pair.harness);
+	ck_assert_uint_eq(npu_device_index(late), 1);
+	fill_and_run(late, job_of(late, program_copy(64, 9)), 7, 9);
+	for (unsigned i = 0; i < SESSIONS; i++)
+		fill_and_run(connection[i], job[i], 5, i);
+	npu_disconnect(late);
+	for (unsigned i = 0; i < SESSIONS; i++)
+		npu_disconnect(connection[i]);
+	pair_stop(&pair);
+}
+END_TEST
+
+/* The only one that was there ends before the other has come: there is none to sit on but the one that was. */
+START_TEST(a_device_that_nobody_has_seen_takes_no_sessions)
+{
+	struct pair pair = pair_start(NULL);
+	struct npu_connection *connection = harness_connect(pair.harness);
+
+	kill_device(&pair, 0);
+	await_status(connection, 0, NPU_DEVICE_OFFLINE);
+	struct npu_connection *late = harness_connect(pair.harness);
+	ck_assert_uint_eq(npu_device_index(late), 0);
+	npu_disconnect(late);
+	npu_disconnect(connection);
+	pair_stop(&pair);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ two of a kind */
 
 /* The sessions of a device that is busy for ever would wait for ever. */
 START_TEST(idle_sessions_move_away_from_a_busy_device)
@@ -337,6 +412,8 @@ int main(void)
 	tcase_add_test(all, sessions_spread_over_the_devices);
 	tcase_add_test(all, devices_work_side_by_side);
 	tcase_add_loop_test(all, the_end_of_a_device_ends_the_work_of_its_sessions_alone, 0, 2);
+	tcase_add_loop_test(all, a_device_that_comes_after_npud_is_used_when_it_is_there, 0, 2);
+	tcase_add_test(all, a_device_that_nobody_has_seen_takes_no_sessions);
 	tcase_add_loop_test(all, idle_sessions_move_away_from_a_busy_device, 0, 2);
 	tcase_add_test(all, sessions_that_move_to_and_fro_lose_nothing);
 	tcase_add_loop_test(all, sessions_of_a_device_that_is_gone_go_on_where_one_is_alike, 0, 2);

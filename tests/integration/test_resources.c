@@ -65,11 +65,11 @@ END_TEST
 START_TEST(a_quota_that_is_met_is_named_and_frees_up)
 {
 	struct harness *harness = harness_start(
-	    &(struct harness_options){.members = ",\"limits\":{\"session\":{\"buffer_bytes\":33554432,\"jobs\":3}}"});
+	    &(struct harness_options){.members = ",\"limits\":{\"tenant\":{\"buffer_bytes\":33554432,\"jobs\":3}}"});
 	struct npu_connection *connection = harness_connect(harness), *other = harness_connect(harness);
 	struct program big = program_noop();
 	struct npu_graph *graph = NULL, *small = load(connection, program_noop());
-	struct npu_job *job = NULL, *jobs[4] = {NULL};
+	struct npu_job *job = NULL, *jobs[4] = {NULL}, *elsewhere = NULL;
 	size_t bytes;
 
 	big.tensor_bytes = 64u << 20;
@@ -90,7 +90,11 @@ START_TEST(a_quota_that_is_met_is_named_and_frees_up)
 	ASSERT_NPU(npu_job_create(small, &jobs[0]));
 	for (unsigned i = 0; i < 3; i++)
 		ASSERT_OUTCOME(run(connection, jobs[i]), NPU_DONE);
-	struct npu_job *elsewhere = job_of(other, program_noop());
+	/* it is the user's: another connection of his gets no more of it than this one has left */
+	struct npu_graph *same = load(other, program_noop());
+	ck_assert_int_eq(npu_job_create(same, &elsewhere), -ENOSPC);
+	ASSERT_NPU(npu_job_free(jobs[0]));
+	ASSERT_NPU(npu_job_create(same, &elsewhere));
 	ASSERT_OUTCOME(run(other, elsewhere), NPU_DONE);
 	npu_disconnect(connection);
 	npu_disconnect(other);

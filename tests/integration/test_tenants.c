@@ -198,6 +198,17 @@ static uint64_t grab_jobs(const struct harness *harness)
 	return count;
 }
 
+/* What one takes of the daemon's memory is the daemon's business, and the same for each. */
+static uint64_t grab_descriptions(const struct harness *harness)
+{
+	int fd = raw_open(harness);
+	uint64_t job, count = 0;
+
+	while (begin_job(fd, "job_bytes", &job))
+		count++;
+	return count;
+}
+
 static uint64_t grab_tcb_bytes(const struct harness *harness)
 {
 	int fd = raw_open(harness), memory = make_memory(PAGE);
@@ -409,6 +420,26 @@ START_TEST(sixteen_racing_processes_get_what_their_tenant_may_have_and_no_more)
 		race_stop(&race);
 		wait_until_gone(course.harness);
 	}
+	course_stop(&course);
+}
+END_TEST
+
+START_TEST(sixteen_racing_processes_get_as_many_descriptions_as_one)
+{
+	static const struct prize prize = {"job_bytes", 65536, 0, grab_descriptions};
+	struct course course = course_start(&prize);
+	struct race race;
+	uint64_t got[2];
+
+	for (unsigned round = 0; round < 2; round++) {
+		unsigned racers = round ? 1 : RACERS;
+		race_start(&race, course.harness, &prize, racers, 1);
+		got[round] = race_sum(&race, 0, racers);
+		race_stop(&race);
+		wait_until_gone(course.harness);
+	}
+	ck_assert_uint_gt(got[1], RACERS);
+	ck_assert_uint_eq(got[0], got[1]);
 	course_stop(&course);
 }
 END_TEST
@@ -640,6 +671,7 @@ int main(void)
 	if (getuid() == 0) { /* only root can be several users */
 		tcase_add_loop_test(all, sixteen_racing_processes_get_what_their_tenant_may_have_and_no_more, 0,
 				    PRIZES);
+		tcase_add_test(all, sixteen_racing_processes_get_as_many_descriptions_as_one);
 		tcase_add_loop_test(all, two_tenants_that_race_do_not_touch_each_others_share, 0, PRIZES);
 		tcase_add_test(all, the_descriptors_that_are_charged_are_those_that_are_open);
 		tcase_add_test(all, who_is_unknown_is_refused_by_what_the_kernel_said_when_he_connected);

@@ -245,7 +245,7 @@ check "a user that does not exist" test "$code" = 1
 
 # ---------------------------------------------------------------- 16: locked memory
 good_pci
-printf '{"limits": {"daemon": {"buffer_bytes": 134217728}}}' >"$tree/npud.json"
+printf '{"capacity": {"buffer_bytes": 134217728}}' >"$tree/npud.json"
 drop=()
 if [[ $(id -u) == 0 ]]; then drop=(setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock); fi
 limited() { # KIB ARGUMENT...
@@ -261,9 +261,9 @@ check "locked memory: how much, and what to set" finds 16 memory 'needs up to 12
 chmod 0666 "$dev/vfio/7" "$dev/vfio/vfio"
 limited 64 --user "$other"
 check "of another user's service this limit says nothing" warns 0 memory 'needs up to 128 MiB'
-printf '{"limits": {"daemon": {"buffer_bytes": 65536}}}' >"$tree/npud.json"
+printf '{"capacity": {"buffer_bytes": 65536}}' >"$tree/npud.json"
 limited 64
-check "a quota that fits" says 0 '^ok    memory: '
+check "a capacity that fits" says 0 '^ok    memory: '
 
 # ---------------------------------------------------------------- 17: clocks and power
 good_platform

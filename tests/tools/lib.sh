@@ -50,7 +50,7 @@ tree_new()
 	: >"$sys/bus/pci/drivers_probe"
 	: >"$sys/bus/platform/drivers_probe"
 	: >"$dev/vfio/vfio"
-	printf '{"limits": {"daemon": {"buffer_bytes": 65536}}}' >"$tree/npud.json"
+	printf '{"capacity": {"buffer_bytes": 65536}}' >"$tree/npud.json"
 }
 
 driver_add() # BUS NAME...

@@ -46,8 +46,8 @@ START_TEST(every_key_reaches_its_place)
 	    "\"scheduler\": {\"policy\": \"fifo\", \"max_in_flight\": 4},"
 	    "\"budget\": {\"default_ms\": 10, \"max_ms\": 20}, \"scrub\": \"none\","
 	    "\"quarantine\": {\"session_threshold\": 3, \"tenant_threshold\": 7, \"half_life_s\": 5, \"minimum_s\": 2},"
-	    "\"limits\": {\"connections\": 7, \"session\": {\"buffers\": 9}, \"tenant\": {\"jobs\": 3},"
-	    "\"daemon\": {\"buffer_bytes\": 4096}},"
+	    "\"limits\": {\"connections\": 7, \"tenant\": {\"jobs\": 3}},"
+	    "\"capacity\": {\"buffer_bytes\": 4096, \"job_bytes\": 4097, \"tcb_bytes\": 4098, \"fds\": 5},"
 	    "\"rights\": {\"maps\": {\"users\": [1000, \"root\"], \"groups\": [44]}},"
 	    "\"quirks\": {\"create_always\": true, \"gm_offset_shift\": 12}}";
 	struct config config;
@@ -72,9 +72,13 @@ START_TEST(every_key_reaches_its_place)
 	ck_assert_uint_eq(options.quarantine.half_life_ns, 5000000000);
 	ck_assert_uint_eq(options.quarantine.minimum_ns, 2000000000);
 	ck_assert_int_eq(options.scrub, SCRUB_NONE);
-	ck_assert_uint_eq(options.tenants.fallback.session_maximum[QUOTA_BUFFERS], 9);
 	ck_assert_uint_eq(options.tenants.fallback.maximum[QUOTA_JOBS], 3);
-	ck_assert_uint_eq(options.daemon_maximum[QUOTA_BUFFER_BYTES], 4096);
+	ck_assert_uint_eq(options.capacity[QUOTA_BUFFER_BYTES], 4096);
+	ck_assert_uint_eq(options.capacity[QUOTA_JOB_BYTES], 4097);
+	ck_assert_uint_eq(options.capacity[QUOTA_TCB_BYTES], 4098);
+	ck_assert_uint_eq(options.capacity[QUOTA_FDS], 5);
+	ck_assert_uint_eq(options.capacity[QUOTA_SESSIONS], 14); /* twice the connections */
+	ck_assert_uint_eq(options.capacity[QUOTA_BUFFERS], UINT64_MAX);
 	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.count, 2);
 	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.id[0], 1000);
 	ck_assert_uint_eq(options.rights.of[RIGHT_MAPS].users.id[1], 0); /* the name was looked up */
@@ -189,8 +193,16 @@ static const char *const bad[][2] = {
      "tenants[0].match.cgroups[1]: must be the path of a cgroup"},
     {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [1]}, \"wieght\": 1}]}",
      "tenants[0].wieght: unknown key"},
-    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [1]}, \"session_limits\": {\"jobs\": -1}}]}",
-     "tenants[0].session_limits.jobs: "},
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [1]}, \"limits\": {\"jobs\": -1}}]}",
+     "tenants[0].limits.jobs: "},
+    /* the quota is the tenant's: neither a session nor the daemon has one */
+    {"{" DEVICES ", \"tenants\": [{\"name\": \"a\", \"match\": {\"users\": [1]}, \"session_limits\": {\"jobs\": 1}}]}",
+     "tenants[0].session_limits: unknown key"},
+    {"{" DEVICES ", \"default_tenant\": {\"session_limits\": {}}}", "default_tenant.session_limits: unknown key"},
+    {"{" DEVICES ", \"limits\": {\"session\": {\"jobs\": 1}}}", "limits.session: unknown key"},
+    {"{" DEVICES ", \"limits\": {\"daemon\": {\"jobs\": 1}}}", "limits.daemon: unknown key"},
+    {"{" DEVICES ", \"capacity\": {\"jobs\": 1}}", "capacity.jobs: unknown key"},
+    {"{" DEVICES ", \"capacity\": {\"fds\": 3}}", "capacity.fds: "},
     {"{" DEVICES ", \"quirks\": {\"create_always\": 1}}", "quirks.create_always: must be true or false"},
     {"{" DEVICES ", \"quirks\": {\"gm_offset_shift\": 3}}", "quirks.gm_offset_shift: "},
     {"{" DEVICES ", \"quirks\": {\"reset_keeps_gm\": 2}}", "quirks.reset_keeps_gm: "},
@@ -240,11 +252,10 @@ START_TEST(a_tenant_has_what_it_says_and_the_rest_from_limits)
 	    "{\"tenants\": [{\"name\": \"batch\", \"match\": {\"users\": [\"root\"], \"groups\": [44],"
 	    "\"cgroups\": [\"/system.slice/x.service\", \"/\"]}, \"per\": \"rule\", \"weight\": 50, \"time_permille\": "
 	    "500,"
-	    "\"classes\": [\"idle\", \"realtime\"], \"rights\": [\"drain\"], \"limits\": {\"jobs\": 7},"
-	    "\"session_limits\": {\"buffers\": 5}},"
+	    "\"classes\": [\"idle\", \"realtime\"], \"rights\": [\"drain\"], \"limits\": {\"jobs\": 7}},"
 	    "{\"name\": \"other\", \"match\": {\"users\": [1]}}],"
 	    "\"unknown\": \"refuse\", \"default_tenant\": {\"weight\": 3, \"rights\": []},"
-	    "\"limits\": {\"tenant\": {\"jobs\": 11, \"buffers\": 13}, \"session\": {\"jobs\": 2}}," DEVICES "}";
+	    "\"limits\": {\"tenant\": {\"jobs\": 11, \"buffers\": 13}}," DEVICES "}";
 	struct config config;
 	struct config_errors errors;
 	struct host_options options;
@@ -268,8 +279,6 @@ START_TEST(a_tenant_has_what_it_says_and_the_rest_from_limits)
 	ck_assert_uint_eq(batch->rights, RIGHT_BIT(RIGHT_DRAIN));
 	ck_assert_uint_eq(batch->maximum[QUOTA_JOBS], 7);
 	ck_assert_uint_eq(batch->maximum[QUOTA_BUFFERS], 13);
-	ck_assert_uint_eq(batch->session_maximum[QUOTA_JOBS], 2);
-	ck_assert_uint_eq(batch->session_maximum[QUOTA_BUFFERS], 5);
 	ck_assert_uint_eq(other->per, TENANT_PER_USER);
 	ck_assert_uint_eq(other->weight, SCHED_DEFAULT_WEIGHT);
 	ck_assert_uint_eq(other->time_permille, SCHED_WHOLE);

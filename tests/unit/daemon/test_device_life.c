@@ -194,6 +194,98 @@ START_TEST(a_reopening_that_fails_leaves_the_device_gone_until_it_is_back)
 }
 END_TEST
 
+/* A second device that is not there when the host begins. */
+static void world_awaits_other(struct world *world)
+{
+	struct fake *fake = calloc(1, sizeof(*fake));
+	const struct device_source source = {fake_open, fake};
+
+	ck_assert_ptr_nonnull(fake);
+	fake->vfio.ops = &fake_vfio_ops;
+	fake->closed = fake->gone = true;
+	ck_assert_int_eq(device_new_absent("late", "it is not there", false, &world->other), 0);
+	ck_assert_int_eq(host_add_device(world->host, world->other), 0);
+	device_set_source(world->other, &source);
+	world->other_fake = fake;
+	world->armed_ns = 0;
+	device_set_hooks(world->other, &world_hooks, world);
+}
+
+static void tick_other(struct world *world)
+{
+	fake_now.v += world->armed_ns;
+	world->armed_ns = 0;
+	device_tick(world->other);
+	world_work(world);
+}
+
+START_TEST(a_device_that_was_never_there_is_awaited_and_gets_no_session)
+{
+	struct world world;
+	world_open(&world);
+	world_awaits_other(&world);
+	ck_assert_int_eq(world.other->state, DEV_GONE);
+	ck_assert_str_eq(world.other->reason, "it is not there");
+	ck_assert_uint_eq(world.armed_ns, NSEC_PER_SEC);
+	tick_other(&world);
+	ck_assert_uint_eq(world.armed_ns, 2 * NSEC_PER_SEC);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_ptr_eq(world_session(&world)->device, world.device);
+	/* not even if the other one is gone */
+	vanish(&world);
+	ck_assert_ptr_eq(world_session(&world)->device, world.device);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(what_a_device_is_shows_when_it_comes)
+{
+	struct session_event event;
+	struct world world;
+	world_open(&world);
+	world_awaits_other(&world);
+	struct session *early = world_session(&world);
+
+	world.other_fake->gone = false;
+	tick_other(&world);
+	ck_assert_int_eq(world.other->state, DEV_READY);
+	ck_assert_str_eq(world.other->reason, "");
+	ck_assert(device_is_alike(world.other, world.device));
+	ck_assert_uint_eq(world.other->counters.returns, 0); /* it was not there before */
+	session_peek_event(early, &event);
+	ck_assert_int_eq(event.kind, EVENT_DEVICE);
+	ck_assert_ptr_eq(event.device, world.other);
+	struct session *late = world_session(&world);
+	ck_assert_ptr_eq(late->device, world.other);
+	struct job *job = make_job(late);
+	uint64_t submission = run(&world, late, job);
+	complete_other(&world, job);
+	expect(late, submission, OUT_DONE);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(without_any_device_there_is_no_session)
+{
+	struct host_options options = world_options();
+	struct session_identity identity = {.uid = 1000, .profile = &options.tenants.fallback};
+	struct session *session;
+	struct device *device;
+	struct host *host;
+	struct fail fail;
+
+	ck_assert_int_eq(host_new(&options, 1, &host), 0);
+	identity.profile = &host->options.tenants.fallback;
+	ck_assert_int_eq(device_new_absent("late", "it is not there", false, &device), 0);
+	ck_assert_int_eq(host_add_device(host, device), 0);
+	ck_assert_int_eq(session_open(host, &identity, NULL, NULL, &session, &fail), -ENODEV);
+	ck_assert_ptr_nonnull(strstr(fail.text, "no device"));
+	ck_assert(quota_is_clear(&host->quota));
+	device_free(device);
+	host_free(host);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("device life");
@@ -207,6 +299,9 @@ int main(void)
 	tcase_add_test(tcase, another_npu_in_its_place_is_not_used);
 	tcase_add_test(tcase, a_reopening_is_the_last_rung_and_forgets_every_mapping);
 	tcase_add_test(tcase, a_reopening_that_fails_leaves_the_device_gone_until_it_is_back);
+	tcase_add_test(tcase, a_device_that_was_never_there_is_awaited_and_gets_no_session);
+	tcase_add_test(tcase, what_a_device_is_shows_when_it_comes);
+	tcase_add_test(tcase, without_any_device_there_is_no_session);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }

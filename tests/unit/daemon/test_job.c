@@ -292,7 +292,7 @@ START_TEST(a_commit_that_fails_can_be_repeated)
 {
 	struct world world;
 	struct host_options options = world_options();
-	options.tenants.fallback.session_maximum[QUOTA_TCB_BYTES] = 3 * 4096;
+	options.tenants.fallback.maximum[QUOTA_TCB_BYTES] = 3 * 4096;
 	world_open_with(&world, &options);
 	struct session *session = world_session(&world);
 	struct buffer *buffer = make_buffer(session, 8192, false);
@@ -314,6 +314,30 @@ START_TEST(a_commit_that_fails_can_be_repeated)
 }
 END_TEST
 
+/* Not a quota: so many handles has the protocol. */
+START_TEST(the_table_of_a_session_is_full_by_name)
+{
+	struct job_v3 description = {.group_count = 1, .bss_count = 1};
+	struct world world;
+	struct fail fail;
+	struct job *job = NULL, *last = NULL;
+
+	world_open(&world);
+	struct session *session = world_session(&world);
+	for (unsigned i = 0; i < NPUD_MAX_JOBS_PER_SESSION; i++)
+		ck_assert_int_eq(job_begin_v3(session, &description, &last, NULL), 0);
+	ck_assert_int_eq(job_begin_v3(session, &description, &job, &fail), -EDQUOT);
+	ck_assert_str_eq(fail.limit, "jobs");
+	ck_assert_str_eq(fail.owner, "session");
+	ck_assert_uint_eq(fail.used, NPUD_MAX_JOBS_PER_SESSION);
+	ck_assert_uint_eq(fail.maximum, NPUD_MAX_JOBS_PER_SESSION);
+	ck_assert_uint_eq(session->quota.used[QUOTA_JOBS], NPUD_MAX_JOBS_PER_SESSION);
+	ck_assert_int_eq(job_destroy(last, NULL), 0);
+	ck_assert_int_eq(job_begin_v3(session, &description, &job, NULL), 0);
+	world_close(&world);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("job");
@@ -330,6 +354,7 @@ int main(void)
 	tcase_add_test(tcase, a_refused_frame_leaves_the_job_as_it_was);
 	tcase_add_test(tcase, a_committed_job_takes_nothing_more);
 	tcase_add_test(tcase, a_commit_that_fails_can_be_repeated);
+	tcase_add_test(tcase, the_table_of_a_session_is_full_by_name);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }

@@ -2,72 +2,12 @@
 /*
  * Memory runs out once, at every place in turn, on the way of a job from its session to its end: each failure is an
  * error of that call or an outcome of that job, nothing is left over, and submission and recovery need no memory at
- * all. The linker puts the functions below in front of the C library's (--wrap in the Makefile).
+ * all.
  */
 #include "tests/unit/quiet.h"
 
+#include "tests/unit/daemon/memory_ends.h"
 #include "tests/unit/daemon/world.h"
-
-/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void *__real_reallocarray(void *old, size_t count, size_t bytes);
-void *__real_malloc(size_t bytes);
-int __real_memfd_create(const char *name, unsigned flags);
-void *__real_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t offset);
-
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-void *__wrap_reallocarray(void *old, size_t count, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-int __wrap_memfd_create(const char *name, unsigned flags);
-void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t offset);
-
-static struct {
-	bool armed;
-	unsigned count;
-	unsigned fails_at; /* 0: never */
-} memory;
-
-static bool runs_out(void)
-{
-	if (!memory.armed || ++memory.count != memory.fails_at)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-	return runs_out() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *old, size_t bytes)
-{
-	return runs_out() ? NULL : __real_realloc(old, bytes);
-}
-
-void *__wrap_reallocarray(void *old, size_t count, size_t bytes)
-{
-	return runs_out() ? NULL : __real_reallocarray(old, count, bytes);
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-	return runs_out() ? NULL : __real_malloc(bytes);
-}
-
-int __wrap_memfd_create(const char *name, unsigned flags)
-{
-	return runs_out() ? -1 : __real_memfd_create(name, flags);
-}
-
-void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t offset)
-{
-	return runs_out() ? MAP_FAILED : __real_mmap(at, bytes, prot, flags, fd, offset);
-}
-
-/* NOLINTEND(bugprone-reserved-identifier) */
 
 /* ------------------------------------------------------------------ the journey */
 

@@ -20,7 +20,7 @@ START_TEST(a_charge_counts_at_every_owner_and_returns_exactly)
 	limits(maximum, 1000);
 	quota_init(&top, "daemon", NULL, maximum);
 	quota_init(&tenant, "tenant", &top, maximum);
-	quota_init(&session, "session", &tenant, maximum);
+	quota_init(&session, NULL, &tenant, NULL);
 	ck_assert_int_eq(quota_charge(&session, QUOTA_BUFFER_BYTES, 700, NULL), 0);
 	ck_assert_int_eq(quota_charge(&session, QUOTA_BUFFER_BYTES, 300, NULL), 0);
 	ck_assert_uint_eq(top.used[QUOTA_BUFFER_BYTES], 1000);
@@ -44,8 +44,8 @@ START_TEST(a_charge_over_any_owners_limit_charges_nobody)
 	quota_init(&top, "daemon", NULL, maximum);
 	limits(maximum, 10);
 	quota_init(&tenant, "tenant", &top, maximum);
-	quota_init(&first, "session", &tenant, maximum);
-	quota_init(&second, "session", &tenant, maximum);
+	quota_init(&first, NULL, &tenant, NULL);
+	quota_init(&second, NULL, &tenant, NULL);
 	ck_assert_int_eq(quota_charge(&first, QUOTA_JOBS, 6, NULL), 0);
 	/* a second connection gets no second allowance */
 	ck_assert_int_eq(quota_charge(&second, QUOTA_JOBS, 5, &violation), -EDQUOT);
@@ -100,7 +100,7 @@ START_TEST(many_connections_get_what_one_gets)
 		limits(maximum, 1003);
 		quota_init(&tenant, "tenant", &top, maximum);
 		for (unsigned s = 0; s < k; s++)
-			quota_init(&sessions[s], "session", &tenant, maximum);
+			quota_init(&sessions[s], NULL, &tenant, NULL);
 		for (unsigned tries = 0; tries < 2000; tries++)
 			granted += quota_charge(&sessions[tries % k], resource, 1, NULL) == 0;
 		ck_assert_uint_eq(granted, 1003);
@@ -109,6 +109,57 @@ START_TEST(many_connections_get_what_one_gets)
 			ck_assert(quota_release(&sessions[s], resource, sessions[s].used[resource]));
 		ck_assert(quota_is_clear(&tenant) && quota_is_clear(&top));
 	}
+}
+END_TEST
+
+/* One session is as good as sixteen: nothing is kept for those that come later. */
+START_TEST(one_session_may_have_all_that_its_tenant_may)
+{
+	const enum quota_resource resource = (enum quota_resource)_i;
+	uint64_t maximum[QUOTA_RESOURCES];
+	struct quota_violation violation;
+	struct quota top, tenant, greedy, late;
+
+	quota_init(&top, "daemon", NULL, NULL);
+	limits(maximum, 1003);
+	quota_init(&tenant, "tenant", &top, maximum);
+	quota_init(&greedy, NULL, &tenant, NULL);
+	quota_init(&late, NULL, &tenant, NULL);
+	ck_assert_int_eq(quota_charge(&greedy, resource, 1003, NULL), 0);
+	ck_assert_int_eq(quota_charge(&late, resource, 1, &violation), -EDQUOT);
+	ck_assert_str_eq(violation.owner, "tenant");
+	ck_assert_int_eq(violation.resource, resource);
+	ck_assert_uint_eq(violation.used, 1003);
+	ck_assert_uint_eq(greedy.used[resource], 1003);
+	ck_assert(quota_release(&greedy, resource, 1));
+	ck_assert_int_eq(quota_charge(&late, resource, 1, NULL), 0);
+	ck_assert_uint_eq(late.used[resource], 1);
+}
+END_TEST
+
+/* Tenants that are each inside their quota can be too many for the host. */
+START_TEST(all_tenants_together_stay_inside_what_the_host_has)
+{
+	const enum quota_resource resource = (enum quota_resource)_i;
+	uint64_t maximum[QUOTA_RESOURCES], granted = 0;
+	struct quota_violation violation = {0};
+	struct quota top, tenants[16], sessions[16];
+
+	limits(maximum, 1003);
+	quota_init(&top, "daemon", NULL, maximum);
+	limits(maximum, 100);
+	for (unsigned t = 0; t < 16; t++) {
+		quota_init(&tenants[t], "tenant", &top, maximum);
+		quota_init(&sessions[t], NULL, &tenants[t], NULL);
+	}
+	for (unsigned tries = 0; tries < 1600; tries++)
+		granted += quota_charge(&sessions[tries % 16], resource, 1, &violation) == 0;
+	ck_assert_uint_eq(granted, 1003);
+	ck_assert_uint_eq(top.used[resource], 1003);
+	ck_assert_str_eq(violation.owner, "daemon");
+	ck_assert_uint_eq(violation.maximum, 1003);
+	for (unsigned t = 0; t < 16; t++)
+		ck_assert_uint_le(tenants[t].used[resource], 63);
 }
 END_TEST
 
@@ -150,10 +201,8 @@ START_TEST(charges_in_any_order_add_up_and_stay_inside)
 		limits(maximum, 1000 + t);
 		quota_init(&tenants[t], "tenant", &top, maximum);
 	}
-	for (unsigned s = 0; s < SESSIONS; s++) {
-		limits(maximum, 100 + 20 * s);
-		quota_init(&sessions[s], "session", &tenants[s % TENANTS], maximum);
-	}
+	for (unsigned s = 0; s < SESSIONS; s++)
+		quota_init(&sessions[s], NULL, &tenants[s % TENANTS], NULL);
 	for (unsigned step = 0; step < 5000; step++) {
 		struct quota *session = &sessions[next_random(&seed) % SESSIONS];
 		enum quota_resource resource = (enum quota_resource)(next_random(&seed) % QUOTA_RESOURCES);
@@ -193,6 +242,8 @@ int main(void)
 	tcase_add_test(tcase, a_charge_over_any_owners_limit_charges_nobody);
 	tcase_add_test(tcase, several_amounts_are_charged_all_or_not_at_all);
 	tcase_add_loop_test(tcase, many_connections_get_what_one_gets, 0, QUOTA_RESOURCES);
+	tcase_add_loop_test(tcase, one_session_may_have_all_that_its_tenant_may, 0, QUOTA_RESOURCES);
+	tcase_add_loop_test(tcase, all_tenants_together_stay_inside_what_the_host_has, 0, QUOTA_RESOURCES);
 	tcase_add_loop_test(tcase, charges_in_any_order_add_up_and_stay_inside, 0, 10);
 	tcase_add_test(tcase, every_resource_has_a_name_of_its_own);
 	suite_add_tcase(suite, tcase);

@@ -421,6 +421,38 @@ START_TEST(a_session_that_has_returned_everything_ends_with_its_tenure)
 }
 END_TEST
 
+/* One at a time, and the device's worker does not get to anything: only what the worker has to return still counts. */
+START_TEST(who_only_connects_and_goes_is_not_counted_any_more)
+{
+	struct host_options options = world_options();
+	struct world world;
+	struct fail fail;
+	struct session *session;
+
+	options.tenants.fallback.maximum[QUOTA_SESSIONS] = 2;
+	world_open_with(&world, &options);
+	struct session *works = world_session(&world);
+	struct job *job = make_job(works);
+	(void)submit(works, job); /* the device changes hands for it */
+	for (unsigned i = 0; i < 300; i++) {
+		session = world_session(&world);
+		session_close(session);
+		ck_assert_uint_eq(world.host->session_count, 2); /* not in the middle of what closed it */
+		worker_reap(world.device->worker);
+		ck_assert_uint_eq(world.host->session_count, 1);
+	}
+	session = world_session(&world);
+	make_job(session);
+	session_close(session);
+	worker_reap(world.device->worker);
+	ck_assert_int_eq(session_open(world.host, &works->identity, NULL, NULL, &session, &fail), -EDQUOT);
+	ck_assert_str_eq(fail.limit, "sessions");
+	world_work(&world);
+	ck_assert_uint_eq(world.host->session_count, 1);
+	world_close(&world);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("session");
@@ -440,6 +472,7 @@ int main(void)
 	tcase_add_loop_test(tcase, every_submission_ends_exactly_once_whatever_happens, 0, 40);
 	tcase_add_test(tcase, credits_run_out_for_a_client_that_does_not_read);
 	tcase_add_test(tcase, a_session_that_has_returned_everything_ends_with_its_tenure);
+	tcase_add_test(tcase, who_only_connects_and_goes_is_not_counted_any_more);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }

@@ -456,7 +456,33 @@ START_TEST(a_connection_that_no_descriptors_are_left_for_gets_no_session)
 }
 END_TEST
 
-START_TEST(a_session_has_a_limit_of_its_own_inside_its_tenants)
+START_TEST(one_session_may_have_all_of_its_tenants_quota)
+{
+	struct buffer_request wanted = {.bytes = 4096};
+	struct buffer *buffer;
+	struct world world;
+	struct fail fail;
+
+	open_with_limit(&world, QUOTA_BUFFERS, 3);
+	struct session *a = world_session(&world), *b = world_session(&world);
+	for (unsigned i = 0; i < 3; i++)
+		buffer = make_buffer(a, 4096, false);
+	ck_assert_uint_eq(a->quota.used[QUOTA_BUFFERS], 3);
+	expect_refused(try_import(a, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), &fail, "buffers", 3);
+	expect_refused(try_import(b, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), &fail, "buffers", 3);
+	ck_assert_uint_eq(b->quota.used[QUOTA_BUFFERS], 0);
+	ck_assert_uint_eq(b->quota.used[QUOTA_FDS], 2);
+	/* what it gives back is the other's to take */
+	session_close(a);
+	world_work(&world);
+	for (unsigned i = 0; i < 3; i++)
+		make_buffer(b, 4096, false);
+	ck_assert_uint_eq(used(b, QUOTA_BUFFERS), 3);
+	world_close(&world);
+}
+END_TEST
+
+START_TEST(what_the_host_cannot_spare_is_refused_as_its_capacity)
 {
 	struct host_options options = world_options();
 	struct buffer_request wanted = {.bytes = 4096};
@@ -464,16 +490,21 @@ START_TEST(a_session_has_a_limit_of_its_own_inside_its_tenants)
 	struct world world;
 	struct fail fail;
 
-	options.tenants.fallback.session_maximum[QUOTA_BUFFERS] = 2;
-	options.tenants.fallback.maximum[QUOTA_BUFFERS] = 3;
+	options.capacity[QUOTA_BUFFER_BYTES] = 12288;
+	options.tenants.fallback.maximum[QUOTA_BUFFER_BYTES] = 8192;
 	world_open_with(&world, &options);
-	struct session *a = world_session(&world), *b = world_session(&world);
-	make_buffer(a, 4096, false);
-	make_buffer(a, 4096, false);
-	ck_assert_int_eq(try_import(a, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), -EDQUOT);
-	ck_assert_str_eq(fail.owner, "session");
+	struct session *a = world_session(&world), *b = world_session_of(&world, 1001);
+	make_buffer(a, 8192, false);
 	make_buffer(b, 4096, false);
-	expect_refused(try_import(b, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), &fail, "buffers", 3);
+	ck_assert_int_eq(try_import(b, make_memory(4096, F_SEAL_SHRINK), &wanted, &buffer, &fail), -EDQUOT);
+	ck_assert_str_eq(fail.limit, "buffer_bytes");
+	ck_assert_str_eq(fail.owner, "daemon");
+	ck_assert_uint_eq(fail.used, 12288);
+	ck_assert_uint_eq(fail.maximum, 12288);
+	ck_assert_ptr_nonnull(strstr(fail.text, "capacity of the daemon for buffer_bytes is reached: 12288 of 12288"));
+	/* nothing of it was charged */
+	ck_assert_uint_eq(used(b, QUOTA_BUFFERS), 1);
+	ck_assert_uint_eq(used(b, QUOTA_BUFFER_BYTES), 4096);
 	world_close(&world);
 }
 END_TEST
@@ -500,7 +531,8 @@ int main(void)
 	tcase_add_test(tcase, a_submission_that_is_refused_counts_for_nothing);
 	tcase_add_test(tcase, descriptors_count_while_they_are_open);
 	tcase_add_test(tcase, a_connection_that_no_descriptors_are_left_for_gets_no_session);
-	tcase_add_test(tcase, a_session_has_a_limit_of_its_own_inside_its_tenants);
+	tcase_add_test(tcase, one_session_may_have_all_of_its_tenants_quota);
+	tcase_add_test(tcase, what_the_host_cannot_spare_is_refused_as_its_capacity);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }

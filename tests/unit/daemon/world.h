@@ -98,7 +98,7 @@ static inline struct host_options world_options(void)
 					   .weight = SCHED_DEFAULT_WEIGHT,
 					   .time_permille = SCHED_WHOLE};
 	for (int i = 0; i < QUOTA_RESOURCES; i++)
-		profile->session_maximum[i] = profile->maximum[i] = options.daemon_maximum[i] = UINT64_MAX;
+		profile->maximum[i] = options.capacity[i] = UINT64_MAX;
 	return options;
 }
 
