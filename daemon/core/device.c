@@ -88,6 +88,11 @@ bool device_is_usable(const struct device *device)
 	return device->state != DEV_OFFLINE && device->state != DEV_GONE && !device->lost;
 }
 
+bool device_takes_new(const struct device *device)
+{
+	return device_is_usable(device) && !device->evicting && !device->drained;
+}
+
 /* Memory of this session may be reachable by the device. */
 bool device_holds(const struct device *device, const struct session *session)
 {

@@ -92,7 +92,7 @@ void host_free(struct host *host);
 
 int host_add_device(struct host *host, struct device *device);
 
-/* The device with the fewest sessions, those that work first. */
+/* The device with the fewest sessions, those that work and take new ones first. */
 struct device *host_pick_device(struct host *host);
 /* Of those that fit into what the device can address, the slot with the fewest sessions. */
 uint32_t host_pick_slot(const struct host *host, const struct device *device);

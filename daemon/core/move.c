@@ -40,7 +40,7 @@ void move_consider(struct session *session)
 		return;
 	for (uint32_t i = 0; i < host->device_count; i++) {
 		const struct device *device = host->devices[i];
-		devices[i] = (struct placement){.usable = device_is_usable(device) && !device->evicting,
+		devices[i] = (struct placement){.usable = device_takes_new(device),
 						.alike = device_is_alike(device, here),
 						.busy = device->occupied};
 	}
