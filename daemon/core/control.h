@@ -40,7 +40,7 @@ struct device_reset {
 void control_drain(const struct session *operator, struct device * device);
 void control_resume(const struct session *operator, struct device * device);
 
-/* Nothing is accepted for a drained device: 0 if the session is on its way to another, else -ENODEV. */
+/* Nothing is accepted for a drained device: 0 if the session goes to another, else -ENODEV. */
 int control_leave_drained(struct session *session, struct fail *fail);
 /* It is drained, and all that was accepted for it has ended: no session keeps it. */
 bool control_is_empty(const struct device *device);

@@ -47,11 +47,9 @@ static bool has_other(const struct device *device)
 
 int control_leave_drained(struct session *session, struct fail *fail)
 {
-	if (session->seat->drained)
-		move_consider(session);
-	const struct device *seat = session->seat;
-	if (!seat->drained)
+	if (!session->seat->drained || move_away(session))
 		return 0;
+	const struct device *seat = session->seat;
 	return fail_set(fail, ENODEV, "device %s is drained and takes nothing new: %s", seat->name,
 			has_other(seat) ? "connect again for another device, or resume it (npuctl resume)"
 					: "no other device takes work; resume it (npuctl resume)");
