@@ -52,13 +52,13 @@ struct npu_event {
 #define NPU_MAX_REGISTER_FIELDS 5u
 
 struct npu_register_field {
-	const char *name; /* NULL: there are no more */
+	char name[16]; /* empty: there are no more */
 	uint32_t shift;
 	uint32_t mask; /* after the shift */
 };
 
 struct npu_register {
-	const char *name;
+	char name[20];
 	uint32_t offset;
 	uint32_t value;
 	struct npu_register_field fields[NPU_MAX_REGISTER_FIELDS];

@@ -123,6 +123,15 @@ int handle_device_reset(struct request *request)
 
 /* ------------------------------------------------------------------ registers */
 
+/* Tag and length of a message, tag and value of a number, and of a text. */
+#define NUMBER (1ul + 5)
+#define TEXT(of) (2ul + sizeof(of) - 1)
+#define FIELD_BYTES (2 + TEXT(((struct npu_register_field *)NULL)->name) + NUMBER)
+#define REGISTER_BYTES                                                                                                 \
+	(3 + TEXT(((struct npu_register *)NULL)->name) + 2 * NUMBER + NPU_MAX_REGISTER_FIELDS * FIELD_BYTES)
+_Static_assert(NPU_MAX_REGISTERS *REGISTER_BYTES + TEXT(((struct device *)NULL)->name) + 6 * NUMBER <= CONN_OUT_BYTES,
+	       "the most registers fit a reply");
+
 static void fill_register(struct registers_reply *reply, uint32_t index)
 {
 	const struct npu_register *from = &reply->read[index];
@@ -133,7 +142,7 @@ static void fill_register(struct registers_reply *reply, uint32_t index)
 	to->offset = from->offset;
 	to->value = from->value;
 	to->fields = reply->field_list[index];
-	for (uint32_t i = 0; i < NPU_MAX_REGISTER_FIELDS && from->fields[i].name; i++) {
+	for (uint32_t i = 0; i < NPU_MAX_REGISTER_FIELDS && from->fields[i].name[0]; i++) {
 		Npud__RegisterField *field = &reply->fields[index][i];
 		npud__register_field__init(field);
 		field->name = text(from->fields[i].name);

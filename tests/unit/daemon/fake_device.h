@@ -354,14 +354,13 @@ static inline int fake_dispatch_bound(struct npu_device *npu, iova_t head, uint3
 /* The most that there can be, all different. */
 static inline int fake_registers(struct npu_device *npu, struct npu_register out[NPU_MAX_REGISTERS])
 {
-	static const char name[] = "A_NAME_OF_TWENTY_FIVE_BYTES", field[] = "field_of_19_letters";
 	struct fake *fake = fake_of(npu);
 
 	fake_note(fake, 'R');
 	for (uint32_t i = 0; i < NPU_MAX_REGISTERS; i++) {
-		out[i] = (struct npu_register){.name = name, .offset = 0x3000 + 4 * i, .value = ~i};
+		out[i] = (struct npu_register){.name = "LONGEST_OF_ALL_NAME", .offset = 0x3000 + 4 * i, .value = ~i};
 		for (uint32_t j = 0; j < NPU_MAX_REGISTER_FIELDS; j++)
-			out[i].fields[j] = (struct npu_register_field){field, 4 * j, j ? 0xf : UINT32_MAX};
+			out[i].fields[j] = (struct npu_register_field){"longest_of_them", 0, UINT32_MAX << 4 * j};
 	}
 	return fake->gone ? -ENODEV : (int)NPU_MAX_REGISTERS;
 }
