@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "libclient/include/npu/npu.h"
+#include "libclient/include/npu/operator.h"
 #include "npud.pb-c.h"
 
 struct npu_registers_page {

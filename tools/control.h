@@ -4,7 +4,7 @@
 #ifndef NPUD_TOOLS_CONTROL_H
 #define NPUD_TOOLS_CONTROL_H
 
-#include <npu/npu.h>
+#include <npu/operator.h>
 #include <stdbool.h>
 #include <stdint.h>
 

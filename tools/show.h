@@ -4,7 +4,7 @@
 #define NPUD_TOOLS_SHOW_H
 
 #include <jansson.h>
-#include <npu/npu.h>
+#include <npu/operator.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

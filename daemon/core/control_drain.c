@@ -10,29 +10,36 @@
 #include "daemon/core/session.h"
 #include "daemon/log.h"
 
-static void set_drained(const struct session *operator, struct device * device, bool drained)
+/* Idle sessions go at once; the others with their next submission. */
+static void set_drained(struct device *device, bool drained)
 {
-	const struct session_identity *who = &operator->identity;
-
-	log_event(LOG_LEVEL_WARN, drained ? "device.drained" : "device.resumed", LOG_STR("device", device->name),
-		  LOG_U64("uid", who->uid), LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", operator->id),
-		  LOG_U64("submissions", control_use(device).submissions));
 	device->drained = drained;
-	/* Idle sessions go at once; the others with their next submission. */
 	host_device_changed(device->host, device);
 	device_pump(device);
 }
 
 void control_drain(const struct session *operator, struct device * device)
 {
-	if (!device->drained)
-		set_drained(operator, device, true);
+	const struct session_identity *who = &operator->identity;
+
+	if (device->drained)
+		return;
+	log_event(LOG_LEVEL_WARN, "device.drained", LOG_STR("device", device->name), LOG_U64("uid", who->uid),
+		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", operator->id),
+		  LOG_U64("submissions", control_use(device).submissions));
+	set_drained(device, true);
 }
 
 void control_resume(const struct session *operator, struct device * device)
 {
-	if (device->drained)
-		set_drained(operator, device, false);
+	const struct session_identity *who = &operator->identity;
+
+	if (!device->drained)
+		return;
+	log_event(LOG_LEVEL_WARN, "device.resumed", LOG_STR("device", device->name), LOG_U64("uid", who->uid),
+		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", operator->id),
+		  LOG_U64("submissions", control_use(device).submissions));
+	set_drained(device, false);
 }
 
 static bool has_other(const struct device *device)

@@ -3,7 +3,7 @@
  * What an operator does to a device of the real daemon while clients use it: drain, resume, reset, a look at registers;
  * and who may.
  */
-#include <grp.h>
+#include <npu/operator.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
