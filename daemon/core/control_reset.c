@@ -60,8 +60,7 @@ void control_reset_begin(struct device *device)
 	device->reset.wanted = false;
 	/* What somebody did just now is judged as it would have been. */
 	if (!device->incident_pending) {
-		device_blame(device, OUT_DEVICE_RESET,
-			     "lost to a reset of the device that an operator asked for; submit it again", NULL, NULL);
+		device_blame(device, OUT_DEVICE_RESET, "an operator asked for a reset", NULL, NULL);
 		device->incident.asked = true;
 	}
 	device_recover(device, RECOVERY_SOFT_RESET);

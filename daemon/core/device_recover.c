@@ -126,6 +126,12 @@ static bool may_run_again(const struct device_incident *incident, struct submiss
 	return ++submission->attempts < SUBMISSION_MAX_ATTEMPTS;
 }
 
+static const char *why_lost(const struct device_incident *incident)
+{
+	return incident->asked ? "lost to a reset of the device that an operator asked for; submit it again"
+			       : "lost to a recovery of the device that another submission caused; submit it again";
+}
+
 static void put_back(struct device *device, struct submission *submission, bool started, nsec_t now)
 {
 	struct submission_result result = {
@@ -141,10 +147,7 @@ static void put_back(struct device *device, struct submission *submission, bool 
 		result.reason = device->reason;
 	} else if (!may_run_again(&device->incident, submission, started)) {
 		result.outcome = OUT_DEVICE_RESET;
-		result.reason =
-		    device->incident.asked
-			? device->incident.reason
-			: "lost to a recovery of the device that another submission caused; submit it again";
+		result.reason = why_lost(&device->incident);
 	} else {
 		list_remove(&submission->link);
 		device->in_flight_count--;
