@@ -154,8 +154,9 @@ int npu_device_drain(struct npu_connection *connection, uint32_t index, int64_t 
 	struct npu_device_usage seen;
 	int rc = ask_drain(connection, index, false, &seen);
 
-	if (rc == 0)
-		rc = wait_for(connection, index, timeout_ns, is_empty, &seen);
+	if (rc)
+		return rc;
+	rc = wait_for(connection, index, timeout_ns, is_empty, &seen);
 	if (usage && (rc == 0 || rc == -ETIMEDOUT))
 		*usage = seen;
 	if (rc == -ETIMEDOUT)

@@ -3,21 +3,6 @@
 #include "daemon/wire/request.h"
 #include "tests/unit/daemon/wire_bench.h"
 
-/* A connection with these rights, in the version that the test likes. */
-static int client_in(struct bench *bench, uint32_t rights, uint32_t minor)
-{
-	int fd = admit(bench, 1000, RIGHT_BIT(RIGHT_SUBMIT) | rights, &bench->world.host->options.tenants.fallback);
-	Npud__Request request = NPUD__REQUEST__INIT;
-	Npud__Hello body = NPUD__HELLO__INIT;
-
-	body.major = NPUD_PROTOCOL_MAJOR;
-	body.minor = minor;
-	request.body_case = NPUD__REQUEST__BODY_HELLO;
-	request.hello = &body;
-	ck_assert_int_eq(error_of(ask(bench, fd, &request, NULL, 0)), 0);
-	return fd;
-}
-
 static Npud__ServerFrame *query(struct bench *bench, int fd, uint32_t index)
 {
 	Npud__Request request = NPUD__REQUEST__INIT;

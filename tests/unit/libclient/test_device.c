@@ -7,9 +7,8 @@
 /* Looks at the device that it takes until it is over. */
 #define LOOKS 3
 
-static unsigned looks;
-static uint32_t reset_number;
-static Npud__ResetState reset_end;
+/* Of the daemon's thread and the test's. */
+static atomic_uint looks, reset_number, reset_end;
 
 static void fill(Npud__DeviceInfo *info, Npud__ResetInfo *reset)
 {
@@ -26,7 +25,7 @@ static void fill(Npud__DeviceInfo *info, Npud__ResetInfo *reset)
 	if (reset_number == 0)
 		return;
 	reset->number = looks < LOOKS ? 1 : reset_number;
-	reset->state = looks < LOOKS ? NPUD__RESET_STATE__RESET_RUNNING : reset_end;
+	reset->state = looks < LOOKS ? NPUD__RESET_STATE__RESET_RUNNING : (Npud__ResetState)reset_end;
 	reset->rung = NPUD__RUNG__RUNG_TRANSPORT_RESET;
 	reset->ns = 77;
 	reset->message = (char *)(uintptr_t) "power-cycle it";
@@ -50,8 +49,8 @@ static void answer(struct fake *daemon, Npud__Reply *reply, const Npud__Request 
 	Npud__DeviceInfo info;
 	Npud__ResetInfo reset;
 
-	if (request->body_case == NPUD__REQUEST__BODY_DEVICE_RESET)
-		reset_number = reset_number ? reset_number : 1;
+	if (request->body_case == NPUD__REQUEST__BODY_DEVICE_RESET && reset_number == 0)
+		reset_number = 1;
 	fill(&info, &reset);
 	info.drained = request->body_case == NPUD__REQUEST__BODY_DEVICE_DRAIN && !request->device_drain->resume;
 	reply->body_case = NPUD__REPLY__BODY_DEVICE_INFO;
@@ -135,7 +134,7 @@ START_TEST(a_reset_that_failed_or_was_overtaken_is_an_error_with_its_reason)
 }
 END_TEST
 
-static uint32_t register_count, field_count;
+static atomic_uint register_count, field_count;
 
 static void answer_registers(struct fake *daemon, Npud__Reply *reply, const Npud__Request *request)
 {
