@@ -44,6 +44,8 @@ void control_resume(const struct session *operator, struct device * device);
 int control_leave_drained(struct session *session, struct fail *fail);
 /* It is drained, and all that was accepted for it has ended: no session keeps it. */
 bool control_is_empty(const struct device *device);
+/* A session has nothing more for it: perhaps it was the last. */
+void control_vacated(struct device *device);
 
 struct device_use {
 	uint32_t sessions; /* that sit there */

@@ -67,6 +67,13 @@ bool control_is_empty(const struct device *device)
 	return device->drained && device->occupied == 0;
 }
 
+/* Nothing of its own may happen to it any more, and somebody idle may hold it. */
+void control_vacated(struct device *device)
+{
+	if (control_is_empty(device))
+		device_wake(device);
+}
+
 struct device_use control_use(const struct device *device)
 {
 	struct device_use use = {.sessions = device->sessions, .busy = device->occupied};

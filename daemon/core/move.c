@@ -17,14 +17,17 @@ bool move_is_pending(const struct session *session)
 
 static void take_seat(struct session *session, struct device *seat, nsec_t now)
 {
-	session->seat->sessions--;
-	session->seat->occupied -= session->active > 0;
+	struct device *old = session->seat;
+
+	old->sessions--;
+	old->occupied -= session->active > 0;
 	seat->sessions++;
 	seat->occupied += session->active > 0;
 	session->seat = seat;
 	session->device->departures++;
 	session->seated = now;
 	session->moved = true;
+	control_vacated(old);
 	session_notify(session);
 	log_event(LOG_LEVEL_INFO, "session.move", LOG_U64("session", session->id),
 		  LOG_STR("from", session->device->name), LOG_STR("to", seat->name));

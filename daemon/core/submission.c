@@ -117,8 +117,10 @@ static void account(const struct submission *submission, nsec_t now)
 	struct session *session = submission->session;
 	struct host *host = session->host;
 
-	if (--session->active == 0)
+	if (--session->active == 0) {
 		session->seat->occupied--;
+		control_vacated(session->seat);
+	}
 	quota_release(&session->quota, QUOTA_QUEUED, 1);
 	session->completed++;
 	session->device_ns += submission->result.device_ns;
