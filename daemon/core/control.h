@@ -37,8 +37,8 @@ struct device_reset {
  * From now on the device takes nothing new, until it is resumed. Sessions move to others where they can, and what was
  * accepted is finished. Holds while the device is away, too. What is so already is no error.
  */
-void control_drain(const struct session *operator, struct device * device);
-void control_resume(const struct session *operator, struct device * device);
+void control_drain(const struct session *admin, struct device *device);
+void control_resume(const struct session *admin, struct device *device);
 
 /* Nothing is accepted for a drained device: 0 if the session goes to another, else -ENODEV. */
 int control_leave_drained(struct session *session, struct fail *fail);
@@ -61,7 +61,7 @@ struct device_use control_use(const struct device *device);
  * for what it ends. -EAGAIN while a recovery or an opening is under way, -ENODEV if the host wants the device,
  * -ENOTSUP if nothing is left that could bring it back.
  */
-int control_reset(const struct session *operator, struct device * device, struct fail *fail);
+int control_reset(const struct session *admin, struct device *device, struct fail *fail);
 /* On the loop, which owns the device: the climb that was asked for. */
 void control_reset_begin(struct device *device);
 /* What was asked for has ended, if anything was. */
@@ -74,7 +74,7 @@ void control_reset_failed(struct device *device, const char *reason);
  * Each register of the generation's list is read once. The number of them, or -EAGAIN while the loop does not own the
  * device, -ENODEV if there is none, -ENOTSUP if its generation has no list.
  */
-int control_registers(const struct session *operator, struct device * device,
-		      struct npu_register out[NPU_MAX_REGISTERS], struct fail *fail);
+int control_registers(const struct session *admin, struct device *device, struct npu_register out[NPU_MAX_REGISTERS],
+		      struct fail *fail);
 
 #endif

@@ -18,26 +18,26 @@ static void set_drained(struct device *device, bool drained)
 	device_pump(device);
 }
 
-void control_drain(const struct session *operator, struct device * device)
+void control_drain(const struct session *admin, struct device *device)
 {
-	const struct session_identity *who = &operator->identity;
+	const struct session_identity *who = &admin->identity;
 
 	if (device->drained)
 		return;
 	log_event(LOG_LEVEL_WARN, "device.drained", LOG_STR("device", device->name), LOG_U64("uid", who->uid),
-		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", operator->id),
+		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", admin->id),
 		  LOG_U64("submissions", control_use(device).submissions));
 	set_drained(device, true);
 }
 
-void control_resume(const struct session *operator, struct device * device)
+void control_resume(const struct session *admin, struct device *device)
 {
-	const struct session_identity *who = &operator->identity;
+	const struct session_identity *who = &admin->identity;
 
 	if (!device->drained)
 		return;
 	log_event(LOG_LEVEL_WARN, "device.resumed", LOG_STR("device", device->name), LOG_U64("uid", who->uid),
-		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", operator->id),
+		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", admin->id),
 		  LOG_U64("submissions", control_use(device).submissions));
 	set_drained(device, false);
 }

@@ -23,16 +23,16 @@ static int check(const struct device *device, struct fail *fail)
 	return 0;
 }
 
-int control_registers(const struct session *operator, struct device * device,
-		      struct npu_register out[NPU_MAX_REGISTERS], struct fail *fail)
+int control_registers(const struct session *admin, struct device *device, struct npu_register out[NPU_MAX_REGISTERS],
+		      struct fail *fail)
 {
-	const struct session_identity *who = &operator->identity;
+	const struct session_identity *who = &admin->identity;
 	int count = check(device, fail);
 
 	if (count < 0)
 		return count;
 	log_peer_event(who->uid, LOG_LEVEL_INFO, "device.registers", LOG_STR("device", device->name),
-		       LOG_U64("uid", who->uid), LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", operator->id));
+		       LOG_U64("uid", who->uid), LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", admin->id));
 	count = device->npu->ops->registers(device->npu, out);
 	if (count >= 0)
 		return count;

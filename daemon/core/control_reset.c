@@ -13,19 +13,19 @@
 #include "daemon/log.h"
 #include "daemon/util/clock.h"
 
-static void reset_start(const struct session *operator, struct device * device)
+static void reset_start(const struct session *admin, struct device *device)
 {
-	const struct session_identity *who = &operator->identity;
+	const struct session_identity *who = &admin->identity;
 	struct device_reset *reset = &device->reset;
 
 	log_event(LOG_LEVEL_WARN, "device.reset_asked", LOG_STR("device", device->name), LOG_U64("uid", who->uid),
-		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", operator->id),
+		  LOG_U64("pid", (uint64_t)who->pid), LOG_U64("session", admin->id),
 		  LOG_U64("in_flight", device->in_flight_count));
 	*reset = (struct device_reset){.number = reset->number + 1, .state = RESET_RUNNING, .asked = clock_now()};
 }
 
 /* Offline, or gone: the transport is closed, and what is left is to open it again. */
-static int reopen(const struct session *operator, struct device * device, struct fail *fail)
+static int reopen(const struct session *admin, struct device *device, struct fail *fail)
 {
 	if (device->busy || !device->closed)
 		return fail_set(fail, EAGAIN, "device %s: it is being opened or closed just now; try again",
@@ -34,22 +34,22 @@ static int reopen(const struct session *operator, struct device * device, struct
 		return fail_set(fail, ENOTSUP,
 				"device %s: %s; it cannot be opened again: power-cycle it, then restart npud",
 				device->name, device->reason);
-	reset_start(operator, device);
+	reset_start(admin, device);
 	device_work_start(device, DEV_OP_OPEN, device->state);
 	return 0;
 }
 
-int control_reset(const struct session *operator, struct device * device, struct fail *fail)
+int control_reset(const struct session *admin, struct device *device, struct fail *fail)
 {
 	if (device->state == DEV_OFFLINE || device->state == DEV_GONE)
-		return reopen(operator, device, fail);
+		return reopen(admin, device, fail);
 	if (device->lost || device->evicting)
 		return fail_set(fail, ENODEV, "device %s: %s", device->name,
 				device->lost ? "it went away" : "the host asked for it back");
 	if (device->reset.state == RESET_RUNNING || device->state == DEV_RECOVERING)
 		return fail_set(fail, EAGAIN, "device %s: a recovery is under way; try again when it has ended",
 				device->name);
-	reset_start(operator, device);
+	reset_start(admin, device);
 	device->reset.wanted = true;
 	device_pump(device);
 	return 0;

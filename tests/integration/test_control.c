@@ -41,24 +41,24 @@ static void expect_drained(struct npu_result result)
 START_TEST(a_drained_device_finishes_what_runs_and_takes_nothing_new)
 {
 	struct harness *harness = harness_start(NULL);
-	struct npu_connection *operator= harness_connect(harness), *client = harness_connect(harness);
+	struct npu_connection *admin = harness_connect(harness), *client = harness_connect(harness);
 	struct npu_job *gate = job_of(client, program_gate()), *copy = job_of(client, program_copy(64, 1));
 	struct npu_device_usage usage;
 
 	uint64_t running = submit_running(client, gate, 0), waiting = submit(copy, 0);
-	ck_assert_int_eq(npu_device_drain(operator, 0, 0, &usage), -ETIMEDOUT);
+	ck_assert_int_eq(npu_device_drain(admin, 0, 0, &usage), -ETIMEDOUT);
 	ck_assert(usage.drained);
 	ck_assert_str_eq(usage.name, "npu0");
 	ck_assert_uint_eq(usage.busy_sessions, 1);
 	ck_assert_uint_eq(usage.submissions, 2);
 	expect_drained(run(client, copy));
 	*(volatile uint32_t *)input_of(gate) = 5;
-	ASSERT_NPU(npu_device_drain(operator, 0, PATIENCE_NS, &usage));
+	ASSERT_NPU(npu_device_drain(admin, 0, PATIENCE_NS, &usage));
 	ck_assert_uint_eq(usage.submissions, 0);
 	ASSERT_OUTCOME(wait_for(client, running), NPU_DONE);
 	ASSERT_OUTCOME(wait_for(client, waiting), NPU_DONE);
 	/* whoever asked for it is gone, and it holds */
-	npu_disconnect(operator);
+	npu_disconnect(admin);
 	expect_drained(run(client, copy));
 	ASSERT_NPU(npu_device_resume(client, 0));
 	ck_assert(!usage_of(client, 0).drained);
@@ -133,7 +133,7 @@ START_TEST(resets_under_load_lose_nothing_that_may_run_again)
 {
 	enum { CLIENTS = 3, RUNS = 6, ROUNDS = 5 };
 	struct harness *harness = harness_start(NULL);
-	struct npu_connection *operator= harness_connect(harness), *client[CLIENTS];
+	struct npu_connection *admin = harness_connect(harness), *client[CLIENTS];
 	struct npu_job *job[CLIENTS][RUNS];
 	uint64_t ticket[CLIENTS][RUNS];
 	struct npu_reset reset;
@@ -149,7 +149,7 @@ START_TEST(resets_under_load_lose_nothing_that_may_run_again)
 				input_of(job[i][k])[9] = round;
 				ticket[i][k] = submit_restartable(job[i][k]);
 			}
-		ASSERT_NPU(npu_device_reset(operator, 0, PATIENCE_NS, &reset));
+		ASSERT_NPU(npu_device_reset(admin, 0, PATIENCE_NS, &reset));
 		ck_assert_uint_eq(reset.number, round + 1);
 		ck_assert_int_eq(reset.by, NPU_RESET_BY_ITSELF);
 		for (unsigned i = 0; i < CLIENTS; i++)
@@ -160,7 +160,7 @@ START_TEST(resets_under_load_lose_nothing_that_may_run_again)
 	}
 	for (unsigned i = 0; i < CLIENTS; i++)
 		npu_disconnect(client[i]);
-	npu_disconnect(operator);
+	npu_disconnect(admin);
 	harness_stop(harness);
 }
 END_TEST
@@ -171,7 +171,7 @@ START_TEST(what_runs_ends_or_runs_again_and_nobody_is_blamed)
 	bool restartable = _i == 1;
 	struct harness *harness = harness_start(
 	    &(struct harness_options){.members = ",\"quarantine\":{\"session_threshold\":1,\"tenant_threshold\":1}"});
-	struct npu_connection *operator= harness_connect(harness), *client = harness_connect(harness);
+	struct npu_connection *admin = harness_connect(harness), *client = harness_connect(harness);
 	struct npu_job *first = job_of(client, program_copy(16, 2)), *gate = job_of(client, program_gate());
 	struct npu_run_options options = NPU_RUN_OPTIONS;
 	uint64_t ticket;
@@ -184,7 +184,7 @@ START_TEST(what_runs_ends_or_runs_again_and_nobody_is_blamed)
 		ticket = submit_running(client, gate, 0);
 	}
 	uint64_t behind = submit(first, 0);
-	ASSERT_NPU(npu_device_reset(operator, 0, PATIENCE_NS, NULL));
+	ASSERT_NPU(npu_device_reset(admin, 0, PATIENCE_NS, NULL));
 	if (restartable) {
 		*(volatile uint32_t *)input_of(gate) = 7;
 		ASSERT_OUTCOME(wait_for(client, ticket), NPU_DONE);
@@ -197,7 +197,7 @@ START_TEST(what_runs_ends_or_runs_again_and_nobody_is_blamed)
 	ASSERT_OUTCOME(wait_for(client, behind), NPU_DONE);
 	fill_and_run(client, first, 5, 2);
 	npu_disconnect(client);
-	npu_disconnect(operator);
+	npu_disconnect(admin);
 	harness_stop(harness);
 }
 END_TEST
@@ -205,12 +205,12 @@ END_TEST
 START_TEST(a_device_that_is_gone_is_brought_back_when_it_is_there_again)
 {
 	struct harness *harness = harness_start(NULL);
-	struct npu_connection *operator= harness_connect(harness), *client = harness_connect(harness);
+	struct npu_connection *admin = harness_connect(harness), *client = harness_connect(harness);
 	struct npu_job *gate = job_of(client, program_gate()), *copy = job_of(client, program_copy(16, 2));
 	struct npu_reset reset;
 
-	ck_assert_int_eq(npu_device_drain(operator, 0, 0, NULL), 0);
-	ASSERT_NPU(npu_device_resume(operator, 0));
+	ck_assert_int_eq(npu_device_drain(admin, 0, 0, NULL), 0);
+	ASSERT_NPU(npu_device_resume(admin, 0));
 	uint64_t running = submit_running(client, gate, 0);
 	ck_assert_int_eq(kill(harness->emu, SIGKILL), 0);
 	ck_assert_int_eq(harness_wait(harness->emu), 128 + SIGKILL);
@@ -219,24 +219,24 @@ START_TEST(a_device_that_is_gone_is_brought_back_when_it_is_there_again)
 	/* npud is closing it, or trying by itself: then there is no room for another attempt */
 	int rc = -EBUSY;
 	for (int i = 0; i < 2000 && rc == -EBUSY; i++) {
-		rc = npu_device_reset(operator, 0, PATIENCE_NS, &reset);
+		rc = npu_device_reset(admin, 0, PATIENCE_NS, &reset);
 		if (rc == -EBUSY)
 			(void)usleep(1000);
 	}
 	ck_assert_int_eq(rc, -EIO);
 	ck_assert_int_eq(reset.state, NPU_RESET_FAILED);
 	ck_assert_msg(strstr(npu_error(), "npud opens it again when it is back") != NULL, "%s", npu_error());
-	ck_assert_int_eq(usage_of(operator, 0).status, NPU_DEVICE_OFFLINE);
+	ck_assert_int_eq(usage_of(admin, 0).status, NPU_DEVICE_OFFLINE);
 	harness_emu_again(harness);
 	do {
-		rc = npu_device_reset(operator, 0, PATIENCE_NS, &reset);
+		rc = npu_device_reset(admin, 0, PATIENCE_NS, &reset);
 	} while (rc == -EBUSY);
 	/* npud may have been first: then this was an ordinary reset */
 	ck_assert_msg(rc == 0, "%s", npu_error());
 	ck_assert_int_eq(reset.state, NPU_RESET_DONE);
 	fill_and_run(client, copy, 1, 2);
 	npu_disconnect(client);
-	npu_disconnect(operator);
+	npu_disconnect(admin);
 	harness_stop(harness);
 }
 END_TEST
@@ -263,13 +263,13 @@ static uint32_t field_of(const struct npu_register_info *from, const char *name)
 START_TEST(registers_can_be_read_while_a_job_runs)
 {
 	struct harness *harness = harness_start(NULL);
-	struct npu_connection *operator= harness_connect(harness), *client = harness_connect(harness);
+	struct npu_connection *admin = harness_connect(harness), *client = harness_connect(harness);
 	struct npu_job *gate = job_of(client, program_gate());
 	struct npu_register_info registers[NPU_REGISTERS];
 	uint64_t running = submit_running(client, gate, 0);
 
 	for (unsigned i = 0; i < 50; i++) {
-		int count = npu_registers_read(operator, 0, registers);
+		int count = npu_registers_read(admin, 0, registers);
 		ck_assert_msg(count > 0, "%s", npu_error());
 		ck_assert_uint_eq(find(registers, count, "REVISION")->value, ZY_REVISION_X2_R0P3);
 		ck_assert_uint_eq(field_of(find(registers, count, "CLUSTER0_CONFIG"), "cores"), 3);
@@ -278,9 +278,9 @@ START_TEST(registers_can_be_read_while_a_job_runs)
 	}
 	*(volatile uint32_t *)input_of(gate) = 3;
 	ASSERT_OUTCOME(wait_for(client, running), NPU_DONE);
-	ck_assert_int_eq(npu_registers_read(operator, 1, registers), -ENODEV);
+	ck_assert_int_eq(npu_registers_read(admin, 1, registers), -ENODEV);
 	npu_disconnect(client);
-	npu_disconnect(operator);
+	npu_disconnect(admin);
 	harness_stop(harness);
 }
 END_TEST
@@ -345,16 +345,16 @@ END_TEST
 START_TEST(what_operators_do_is_logged_with_who_did_it)
 {
 	struct harness *harness = harness_start(NULL);
-	struct npu_connection *operator= harness_connect(harness);
+	struct npu_connection *admin = harness_connect(harness);
 	struct npu_register_info registers[NPU_REGISTERS];
 	static const char *const events[] = {"device.drained", "device.resumed", "device.reset_asked",
 					     "device.registers"};
 	char who[64];
 
-	ASSERT_NPU(npu_device_drain(operator, 0, PATIENCE_NS, NULL));
-	ASSERT_NPU(npu_device_resume(operator, 0));
-	ASSERT_NPU(npu_device_reset(operator, 0, PATIENCE_NS, NULL));
-	ck_assert_int_gt(npu_registers_read(operator, 0, registers), 0);
+	ASSERT_NPU(npu_device_drain(admin, 0, PATIENCE_NS, NULL));
+	ASSERT_NPU(npu_device_resume(admin, 0));
+	ASSERT_NPU(npu_device_reset(admin, 0, PATIENCE_NS, NULL));
+	ck_assert_int_gt(npu_registers_read(admin, 0, registers), 0);
 	char *log = harness_read(harness, "npud.log");
 	(void)snprintf(who, sizeof(who), "device=\"npu0\" uid=%u pid=%d ", getuid(), getpid());
 	for (unsigned i = 0; i < 4; i++) {
@@ -364,7 +364,7 @@ START_TEST(what_operators_do_is_logged_with_who_did_it)
 		ck_assert_msg(found && found < end, "%.*s", (int)(end - line), line);
 	}
 	free(log);
-	npu_disconnect(operator);
+	npu_disconnect(admin);
 	harness_stop(harness);
 }
 END_TEST

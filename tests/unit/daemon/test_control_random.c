@@ -35,7 +35,7 @@ static void arm(void *user, uint64_t ns)
 		*(bool *)user = true;
 }
 
-static const struct session operator= {.id = 7};
+static const struct session admin = {.id = 7};
 
 static struct device *device_of(const struct scene *scene, uint32_t which)
 {
@@ -167,11 +167,11 @@ static void step(struct scene *scene)
 	else if (what < 850)
 		(void)worker_step(device->worker);
 	else if (what < 900)
-		control_drain(&operator, device);
+		control_drain(&admin, device);
 	else if (what < 940)
-		control_resume(&operator, device);
+		control_resume(&admin, device);
 	else if (what < 955)
-		(void)control_reset(&operator, device, NULL);
+		(void)control_reset(&admin, device, NULL);
 	else if (what < 980)
 		fake_now.v += NSEC_PER_MSEC, device_tick(device);
 	else if (what < 990)

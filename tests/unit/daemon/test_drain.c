@@ -82,16 +82,16 @@ START_TEST(new_sessions_are_placed_on_devices_that_take_work)
 	struct world world;
 	world_open(&world);
 	world_has_other(&world);
-	struct session *operator= operator_of(&world);
-	control_drain(operator, world.device);
+	struct session *admin = operator_of(&world);
+	control_drain(admin, world.device);
 	for (int i = 0; i < 3; i++)
 		ck_assert_ptr_eq(world_session(&world)->device, world.other);
 	/* where there is none, a session is still opened: how else would anybody resume one */
-	control_drain(operator, world.other);
+	control_drain(admin, world.other);
 	struct session *late = world_session(&world);
 	ck_assert_ptr_eq(late->device, world.device);
 	expect_refused(late, make_job(late), "no other device takes work");
-	control_resume(operator, world.other);
+	control_resume(admin, world.other);
 	ck_assert_ptr_eq(world_session(&world)->device, world.other);
 	world_close(&world);
 }
@@ -162,13 +162,13 @@ START_TEST(what_was_accepted_for_another_device_runs_here_when_that_one_is_drain
 	struct world world;
 	world_open(&world);
 	world_has_other(&world);
-	struct session *session = world_session(&world), *operator= operator_of(&world);
+	struct session *session = world_session(&world), *admin = operator_of(&world);
 	struct job *a = make_job(session), *b = make_job(session);
 	uint64_t first = run(&world, session, a);
 
-	control_drain(operator, world.device);
+	control_drain(admin, world.device);
 	uint64_t second = run(&world, session, b);
-	control_drain(operator, world.other);
+	control_drain(admin, world.other);
 	complete(&world, a);
 	settle(&world);
 	ck_assert_ptr_eq(session->device, world.device);
@@ -227,12 +227,12 @@ START_TEST(every_session_is_told_once_of_each_change)
 {
 	struct world world;
 	world_open(&world);
-	struct session *session = world_session(&world), *operator= operator_of(&world);
+	struct session *session = world_session(&world), *admin = operator_of(&world);
 	struct session_event event;
 
 	for (int i = 0; i < 4; i++) {
 		bool drain = i < 2;
-		(drain ? control_drain : control_resume)(operator, world.device);
+		(drain ? control_drain : control_resume)(admin, world.device);
 		session_peek_event(session, &event);
 		/* the second of a kind changes nothing */
 		ck_assert_int_eq(event.kind, i % 2 ? EVENT_NONE : EVENT_DEVICE);
@@ -257,7 +257,7 @@ START_TEST(a_session_that_ends_on_its_way_leaves_nothing_behind)
 	session_close(session);
 	settle(&world);
 	ck_assert(control_is_empty(world.device));
-	ck_assert_uint_eq(world.other->sessions, 1); /* the operator, who went there */
+	ck_assert_uint_eq(world.other->sessions, 1); /* the admin, who went there */
 	world_close(&world);
 }
 END_TEST
