@@ -387,7 +387,7 @@ install: all $(B)/install/npuctl
 	install -m 755 $(B)/npud $(B)/npu-emu $(B)/npucc $(B)/install/npuctl $(DESTDIR)$(PREFIX)/bin
 	$(INSTALL_DATA) $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libnpu.so.1 $(DESTDIR)$(LIBDIR)/libnpu.so
-	$(INSTALL_DATA) libclient/include/npu/npu.h $(DESTDIR)$(PREFIX)/include/npu
+	$(INSTALL_DATA) libclient/include/npu/npu.h libclient/include/npu/operator.h $(DESTDIR)$(PREFIX)/include/npu
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$${prefix}/$(LIBSUB)|; s|@VERSION@|$(VERSION)|' libclient/libnpu.pc.in \
 		>$(DESTDIR)$(LIBDIR)/pkgconfig/libnpu.pc
 	for page in docs/man/*.[1-8]; do \

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "libclient/include/npu/npu.h"
+#include "libclient/device.h"
 #include "libclient/maps.h"
 #include "libclient/ps.h"
 #include "libclient/timeline.h"
@@ -47,7 +48,10 @@ struct npu_reply {
 			uint32_t max_frame_bytes, max_groups_per_frame, event_credits;
 			uint64_t features;
 		} hello;
-		struct npu_device_info device;
+		struct {
+			struct npu_device_info device;
+			struct npu_device_usage usage;
+		};
 		struct {
 			uint64_t handle;
 			uint64_t iova;
@@ -64,6 +68,7 @@ struct npu_reply {
 		struct npu_ps_page ps;
 		struct npu_why why;
 		struct npu_timeline_page timeline;
+		struct npu_registers_page registers;
 		Npud__CancelState cancel;
 	};
 };
@@ -136,6 +141,7 @@ struct npu_connection {
 	bool attention;
 
 	enum npu_device_status device_status[NPU_MAX_DEVICES];
+	uint32_t device_news[NPU_MAX_DEVICES]; /* times that the daemon told of it */
 	struct npu_graph *graphs;
 	struct npu_queue *queues;
 	struct npu_fence *fences;
@@ -156,6 +162,7 @@ int npu_link_check(const struct npu_connection *connection);
 
 #define NPU_QUEUES_MINOR 2u
 #define NPU_VISIBLE_MINOR 2u
+#define NPU_CONTROL_MINOR 3u
 /* The same, or -ENOTSUP when the daemon is older than this minor version of the protocol. */
 int npu_link_check_minor(const struct npu_connection *connection, uint32_t minor, const char *what);
 unsigned npu_process_number(void);

@@ -65,6 +65,7 @@ static void copy_body(struct npu_connection *connection, struct npu_reply *to, c
 		break;
 	case NPUD__REPLY__BODY_DEVICE_INFO:
 		copy_device(&to->device, from->device_info);
+		npu_device_copy(&to->usage, from->device_info);
 		break;
 	case NPUD__REPLY__BODY_BUFFER_INFO:
 		to->buffer.handle = from->buffer_info->handle;
@@ -100,6 +101,9 @@ static void copy_body(struct npu_connection *connection, struct npu_reply *to, c
 		break;
 	case NPUD__REPLY__BODY_TIMELINE:
 		npu_timeline_copy(&to->timeline, from->timeline);
+		break;
+	case NPUD__REPLY__BODY_REGISTERS:
+		npu_registers_copy(&to->registers, from->registers);
 		break;
 	default:
 		break;
@@ -241,9 +245,11 @@ void npu_events_event(struct npu_connection *connection, const Npud__Event *even
 		job_print(connection, event->job_print);
 		break;
 	case NPUD__EVENT__BODY_DEVICE_STATE:
-		if (event->device_state->index < NPU_MAX_DEVICES)
+		if (event->device_state->index < NPU_MAX_DEVICES) {
 			connection->device_status[event->device_state->index] =
 			    (enum npu_device_status)event->device_state->status;
+			connection->device_news[event->device_state->index]++;
+		}
 		break;
 	case NPUD__EVENT__BODY_SESSION_MOVED:
 		if (event->session_moved->device < connection->device_count)

@@ -10,7 +10,7 @@
 #define NPUD_PROTOCOL_MAJOR 1u
 #endif
 #ifndef NPUD_PROTOCOL_MINOR
-#define NPUD_PROTOCOL_MINOR 2u
+#define NPUD_PROTOCOL_MINOR 3u
 #endif
 
 #define NPUD_DEFAULT_SOCKET "/run/npud/npud.sock"
@@ -42,6 +42,8 @@
 #define NPUD_MAX_CLIENT_BYTES 31u /* name of a client, in PsSession */
 #define NPUD_MAX_TENANT_BYTES 79u /* name of a tenant */
 #define NPUD_MAX_TIMELINE_PER_FRAME 16u
+#define NPUD_MAX_REGISTERS 24u /* of a device */
+#define NPUD_MAX_REGISTER_FIELDS 5u /* that are told apart in one of them */
 #define NPUD_TIMELINE_ENTRIES 4096u
 #define NPUD_MAX_BUFFER_BYTES (3ull << 30)
 #define NPUD_BUFFER_ALIGN 4096u

@@ -10,7 +10,8 @@
 
 const char usage_ps[] = "usage: npuctl ps [-j | --json] [--socket NPUD.sock]\n"
 			"Prints what each session has and does: its own tenant's, or everybody's with the right\n"
-			"\"sessions\" in npud.json. Then how many submissions wait in all, by class.\n"
+			"\"sessions\" in npud.json. Then how many submissions wait in all, by class, and the\n"
+			"NPUs with what they do: one that is drained takes nothing new.\n"
 			"  -j, --json            for programs: one object\n";
 
 static const char *state_name(enum npu_session_state state)
@@ -55,6 +56,16 @@ static void totals_print(const struct npu_ps *ps)
 		printf("         %-8s  %u waiting, %u queued, %u running\n", show_class(class_of), load.waiting,
 		       load.queued, load.running);
 	}
+}
+
+/* An older npud does not tell. */
+static void devices_print(struct npu_connection *connection)
+{
+	struct npu_device_usage usage;
+	char text[SHOW_USAGE_BYTES];
+
+	for (uint32_t i = 0; npu_device_usage(connection, i, &usage) == 0; i++)
+		printf("%s         %s\n", i ? "" : "NPUs:\n", show_usage(&usage, text, sizeof(text)));
 }
 
 static void table_print(const struct npu_ps *ps)
@@ -117,12 +128,30 @@ static int add_totals(json_t *root, const struct npu_ps *ps)
 	return error ? error : json_object_set_new(root, "session_count", json_integer(sessions));
 }
 
+static int add_devices(json_t *root, struct npu_connection *connection)
+{
+	struct npu_device_usage usage;
+	json_t *devices = json_array();
+	int error = json_object_set_new(root, "devices", devices);
+
+	for (uint32_t i = 0; error == 0 && npu_device_usage(connection, i, &usage) == 0; i++)
+		error = json_array_append_new(
+		    devices, json_pack("{ss ss ss sb sI sI sI}", "name", usage.name, "status",
+				       show_status(usage.status), "reason", usage.reason, "drained", usage.drained,
+				       "sessions", (json_int_t)usage.sessions, "busy_sessions",
+				       (json_int_t)usage.busy_sessions, "submissions", (json_int_t)usage.submissions));
+	return error;
+}
+
 /* NULL without memory. */
-static json_t *table_json(const struct npu_ps *ps)
+static json_t *table_json(const struct npu_ps *ps, struct npu_connection *connection)
 {
 	struct npu_ps_session session;
 	json_t *sessions = json_array(), *root = json_pack("{so}", "sessions", sessions);
 	int error = root ? add_totals(root, ps) : -1;
+
+	if (error == 0)
+		error = add_devices(root, connection);
 
 	for (size_t i = 0; error == 0 && npu_ps_session(ps, i, &session) == 0; i++)
 		error = json_array_append_new(sessions, session_json(&session));
@@ -144,9 +173,11 @@ static int ps_print(struct npu_connection *connection, const struct show_options
 		return EXIT_FAILURE;
 	}
 	if (options->json)
-		code = show_json("ps", NULL, table_json(ps));
-	else
+		code = show_json("ps", NULL, table_json(ps, connection));
+	else {
 		table_print(ps);
+		devices_print(connection);
+	}
 	npu_ps_free(ps);
 	return code;
 }

@@ -7,10 +7,14 @@
 
 int command_bind(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_drain(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_maps(int argc, char **argv);
 int command_pardon(int argc, char **argv);
 int command_ps(int argc, char **argv);
+int command_registers(int argc, char **argv);
+int command_reset(int argc, char **argv);
+int command_resume(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_stats(int argc, char **argv);
 int command_timeline(int argc, char **argv);
@@ -19,10 +23,14 @@ int command_why(int argc, char **argv);
 
 extern const char usage_bind[];
 extern const char usage_doctor[];
+extern const char usage_drain[];
 extern const char usage_info[];
 extern const char usage_maps[];
 extern const char usage_pardon[];
 extern const char usage_ps[];
+extern const char usage_registers[];
+extern const char usage_reset[];
+extern const char usage_resume[];
 extern const char usage_run[];
 extern const char usage_stats[];
 extern const char usage_timeline[];

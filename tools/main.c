@@ -17,10 +17,14 @@ static const struct {
 } commands[] = {
     {"bind", command_bind, usage_bind, "give a device to VFIO, so that npud can have it"},
     {"doctor", command_doctor, usage_doctor, "what stands between this host and a working NPU"},
+    {"drain", command_drain, usage_drain, "let a device finish what it has and take nothing new (the right drain)"},
     {"info", command_info, usage_info, "the NPUs that npud serves"},
     {"maps", command_maps, usage_maps, "which session has memory at which addresses (the right maps)"},
     {"pardon", command_pardon, usage_pardon, "end the quarantine of a user or a session (root or npud's own user)"},
     {"ps", command_ps, usage_ps, "what each session has and does"},
+    {"registers", command_registers, usage_registers, "status registers of a device (the right registers)"},
+    {"reset", command_reset, usage_reset, "reset a device, or bring back one that is offline (the right reset)"},
+    {"resume", command_resume, usage_resume, "let a drained device take work again (the right drain)"},
     {"run", command_run, usage_run, "run a model on files or random numbers; measure it"},
     {"stats", command_stats, usage_stats, "what npud holds and has done (root or npud's own user)"},
     {"timeline", command_timeline, usage_timeline, "when what happened to the last submissions, as a Chrome trace"},
@@ -34,7 +38,7 @@ static void usage_print(FILE *to)
 {
 	(void)fputs("usage: npuctl COMMAND [OPTION...]\n\n", to);
 	for (size_t i = 0; i < COMMANDS; i++)
-		(void)fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].summary);
+		(void)fprintf(to, "  %-9s  %s\n", commands[i].name, commands[i].summary);
 	(void)fputs(
 	    "\n`npuctl COMMAND --help` explains one. npud is looked for at --socket, else $NPU_SOCKET, else\n"
 	    "/run/npud/npud.sock. Exit codes: 0 done, 1 failed, 2 wrong usage; doctor, bind and unbind have more.\n",

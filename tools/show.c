@@ -97,6 +97,26 @@ const char *show_class(enum npu_class class_of)
 	return class_of >= NPU_CLASS_REALTIME && class_of <= NPU_CLASS_IDLE ? names[class_of] : names[0];
 }
 
+const char *show_status(enum npu_device_status status)
+{
+	static const char *const names[] = {"?", "ready", "recovering", "offline"};
+
+	return status >= NPU_DEVICE_READY && status <= NPU_DEVICE_OFFLINE ? names[status] : names[0];
+}
+
+const char *show_usage(const struct npu_device_usage *usage, char *text, size_t room)
+{
+	char work[64] = "none with work";
+
+	if (usage->busy_sessions)
+		(void)snprintf(work, sizeof(work), "%u of them with %u submission%s", usage->busy_sessions,
+			       usage->submissions, usage->submissions == 1 ? "" : "s");
+	(void)snprintf(text, room, "%s: %s%s%s%s; %u session%s, %s", usage->name, show_status(usage->status),
+		       usage->reason[0] ? ": " : "", usage->reason, usage->drained ? ", drained" : "", usage->sessions,
+		       usage->sessions == 1 ? "" : "s", work);
+	return text;
+}
+
 const char *show_size(uint64_t bytes, char *text, size_t room)
 {
 	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

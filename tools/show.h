@@ -4,7 +4,7 @@
 #define NPUD_TOOLS_SHOW_H
 
 #include <jansson.h>
-#include <npu/npu.h>
+#include <npu/operator.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +29,10 @@ struct npu_connection *show_connect(const char *command, const struct show_optio
 int show_json(const char *command, const char *path, json_t *root);
 
 const char *show_class(enum npu_class class_of);
+const char *show_status(enum npu_device_status status);
+#define SHOW_USAGE_BYTES 768
+/* "npu0: ready, drained; 3 sessions, 1 of them with 5 submissions" */
+const char *show_usage(const struct npu_device_usage *usage, char *text, size_t room);
 #define SHOW_BYTES 32
 /* "64 KiB", "1.5 GiB": exact where it can be, else one digit after the point. */
 const char *show_size(uint64_t bytes, char *text, size_t room);

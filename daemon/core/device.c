@@ -112,6 +112,11 @@ bool device_is_known(const struct device *device)
 	return device->slots != 0;
 }
 
+bool device_takes_new(const struct device *device)
+{
+	return device_is_usable(device) && !device->evicting && !device->drained;
+}
+
 /* Memory of this session may be reachable by the device. */
 bool device_holds(const struct device *device, const struct session *session)
 {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/core/address_space.h"
+#include "daemon/core/control.h"
 #include "daemon/core/mapping.h"
 #include "daemon/core/submission.h"
 #include "daemon/core/worker.h"
@@ -83,6 +84,7 @@ struct device_incident {
 	enum outcome outcome; /* of the guilty */
 	const char *reason;
 	struct submission *guilty; /* NULL: the oldest in flight when the dust settles, as DEVICE_RESET */
+	bool asked; /* an operator wanted it: nobody is guilty or suspected, what may run again does */
 	struct npu_event event;
 };
 
@@ -113,6 +115,8 @@ struct device {
 	bool lost; /* the other side went away; acted upon when the loop owns the device */
 	bool evicting; /* the host wants the device back: nothing new is fed */
 	nsec_t evict_by; /* when what still runs is ended */
+	bool drained; /* an operator wants it empty: nothing new is accepted */
+	struct device_reset reset;
 	struct device_source source; /* open NULL: it is never opened again */
 	uint64_t retry_ns; /* until the next attempt, while it is GONE */
 	struct space_reach reach;
@@ -196,6 +200,8 @@ bool device_holds(const struct device *device, const struct session *session);
 bool device_is_usable(const struct device *device);
 /* It was there at least once. */
 bool device_is_known(const struct device *device);
+/* It is, and will go on so: sessions may come to it. */
+bool device_takes_new(const struct device *device);
 /* What is prepared for one of them, addresses and jobs, is good for the other. */
 bool device_is_alike(const struct device *device, const struct device *other);
 void device_release_buffer(struct device *device, struct buffer *buffer);

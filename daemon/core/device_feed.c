@@ -226,10 +226,12 @@ bool device_has_room(const struct device *device)
 	return device->in_flight_count < options->max_in_flight && ahead_ns < options->max_in_flight_ns;
 }
 
-/* Nobody of it has anything more for this device. */
-static bool is_left(const struct address_space *attached)
+/* Whoever holds the device has nothing more for it. */
+static bool is_left(const struct device *device)
 {
-	return attached && attached->staying == 0;
+	const struct address_space *attached = device->attached;
+
+	return attached && (attached->staying == 0 || control_is_empty(device));
 }
 
 void device_feed(struct device *device)
@@ -250,6 +252,10 @@ void device_feed(struct device *device)
 			device_recover(device, RECOVERY_REOPEN);
 			return;
 		}
+		if (device->reset.wanted && !device->evicting) {
+			control_reset_begin(device);
+			return;
+		}
 		if (device->incident_pending || start_cancel(device)) {
 			device_recover(device, device->evicting ? RECOVERY_OFFLINE : RECOVERY_ABORT);
 			return;
@@ -259,7 +265,7 @@ void device_feed(struct device *device)
 				device_evict(device);
 			return;
 		}
-		if ((is_left(device->attached) || device->dirty) && device->in_flight_count == 0) {
+		if ((is_left(device) || device->dirty) && device->in_flight_count == 0) {
 			device_start_switch(device, NULL, NULL);
 			return;
 		}

@@ -75,6 +75,7 @@ void device_stop(struct device *device, enum device_state state, const char *rea
 	log_event(LOG_LEVEL_ERROR, "device.stopped", LOG_STR("device", device->name),
 		  LOG_STR("reason", device->reason));
 	device->retry_ns = RETRY_FIRST_NS;
+	control_reset_failed(device, device->reason);
 	device_judge(device, now);
 	drop_queue(device, now);
 	host_device_changed(device->host, device);
@@ -181,6 +182,7 @@ static void refuse_return(struct device *device, const char *why)
 {
 	device->retry_ns = device->retry_ns * 2 < RETRY_LAST_NS ? device->retry_ns * 2 : RETRY_LAST_NS;
 	log_event(LOG_LEVEL_DEBUG, "device.still_gone", LOG_STR("device", device->name), LOG_STR("reason", why));
+	control_reset_failed(device, why);
 }
 
 /* Prepared jobs were encoded for the device that went: only its like can take its place. */
@@ -203,6 +205,7 @@ void device_opened(struct device *device)
 	device_was_reset(device);
 	device->state = DEV_READY;
 	device->reason[0] = '\0';
+	control_reset_done(device, RECOVERY_REOPEN);
 	if (returns) {
 		device->counters.returns++;
 		log_event(LOG_LEVEL_INFO, "device.returned", LOG_STR("device", device->name),

@@ -34,6 +34,7 @@ void device_blame(struct device *device, enum outcome outcome, const char *reaso
 	incident->outcome = outcome;
 	incident->reason = reason;
 	incident->guilty = guilty;
+	incident->asked = false;
 	memset(&incident->event, 0, sizeof(incident->event));
 	if (event)
 		incident->event = *event;
@@ -115,11 +116,20 @@ static bool punish(struct device *device, struct submission *guilty, nsec_t now)
 }
 
 /* What had not begun may always run again; what may have begun, if its client said so and not for ever. */
-static bool may_run_again(struct submission *submission, bool started)
+static bool may_run_again(const struct device_incident *incident, struct submission *submission, bool started)
 {
+	/* No cause is looked for, and each time a person decides. */
+	if (incident->asked)
+		return !started || submission->restartable;
 	if (started && (!submission->restartable || ++submission->lost >= SUBMISSION_MAX_LOST))
 		return false;
 	return ++submission->attempts < SUBMISSION_MAX_ATTEMPTS;
+}
+
+static const char *why_lost(const struct device_incident *incident)
+{
+	return incident->asked ? "lost to a reset of the device that an operator asked for; submit it again"
+			       : "lost to a recovery of the device that another submission caused; submit it again";
 }
 
 static void put_back(struct device *device, struct submission *submission, bool started, nsec_t now)
@@ -135,9 +145,9 @@ static void put_back(struct device *device, struct submission *submission, bool 
 	} else if (device->state == DEV_OFFLINE || device->state == DEV_GONE) {
 		result.outcome = OUT_DEVICE_GONE;
 		result.reason = device->reason;
-	} else if (!may_run_again(submission, started)) {
+	} else if (!may_run_again(&device->incident, submission, started)) {
 		result.outcome = OUT_DEVICE_RESET;
-		result.reason = "lost to a recovery of the device that another submission caused; submit it again";
+		result.reason = why_lost(&device->incident);
 	} else {
 		list_remove(&submission->link);
 		device->in_flight_count--;
@@ -230,6 +240,7 @@ static void settle_rung(struct device *device, nsec_t now)
 	}
 	device->state = DEV_READY;
 	device_judge(device, now);
+	control_reset_done(device, work->rung);
 	if (work->rung != RECOVERY_ABORT)
 		host_device_changed(device->host, device);
 }

@@ -195,7 +195,10 @@ static int rung_reset(struct device_work *work)
 		error = device->npu->ops->init(device->npu);
 		work->was_reset = error == 0;
 	} else {
-		error = reset(work);
+		/* What has ended is known now or never: afterwards it would run twice, or be called lost. */
+		error = drain(work);
+		if (error != -ENODEV)
+			error = reset(work);
 	}
 	if (error == 0 && work->make_pool)
 		error = device->npu->ops->pool_create(device->npu);

@@ -64,6 +64,11 @@ int host_add_device(struct host *host, struct device *device)
 	return 0;
 }
 
+static int fitness(const struct device *device)
+{
+	return device_is_usable(device) + device_takes_new(device);
+}
+
 struct device *host_pick_device(struct host *host)
 {
 	struct device *best = NULL;
@@ -72,8 +77,8 @@ struct device *host_pick_device(struct host *host)
 		struct device *device = host->devices[i];
 		if (!device_is_known(device))
 			continue;
-		if (!best || (device_is_usable(device) && !device_is_usable(best)) ||
-		    (device_is_usable(device) == device_is_usable(best) && device->sessions < best->sessions))
+		if (!best || fitness(device) > fitness(best) ||
+		    (fitness(device) == fitness(best) && device->sessions < best->sessions))
 			best = device;
 	}
 	return best;
@@ -96,7 +101,7 @@ void host_device_changed(struct host *host, const struct device *device)
 		struct session *session = list_entry(node, struct session, link);
 		session->devices_changed |= 1u << device->index;
 		/* It goes where its jobs run, as soon as there is such a place. */
-		if (!device_is_usable(session->device))
+		if (!device_takes_new(session->device))
 			move_consider(session);
 		session_notify(session);
 	}

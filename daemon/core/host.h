@@ -94,7 +94,7 @@ void host_free(struct host *host);
 
 int host_add_device(struct host *host, struct device *device);
 
-/* The device with the fewest sessions, those that work first. NULL: none was ever there. */
+/* The device with the fewest sessions, those that work and take new ones first. NULL: none was ever there. */
 struct device *host_pick_device(struct host *host);
 /* Of those that fit into what the device can address, the slot with the fewest address spaces. */
 uint32_t host_pick_slot(const struct host *host, const struct device *device);

@@ -19,40 +19,111 @@ bool move_is_pending(const struct session *session)
 
 static void take_seat(struct session *session, struct device *seat, nsec_t now)
 {
-	session->seat->sessions--;
+	struct device *old = session->seat;
+
+	old->sessions--;
+	old->occupied -= session->active > 0;
 	seat->sessions++;
+	seat->occupied += session->active > 0;
 	session->seat = seat;
 	spaces_depart(session);
 	session->seated = now;
 	session->moved = true;
+	control_vacated(old);
 	session_notify(session);
 	log_event(LOG_LEVEL_INFO, "session.move", LOG_U64("session", session->id),
 		  LOG_STR("from", session->device->name), LOG_STR("to", seat->name));
 }
 
-void move_consider(struct session *session)
+/* A client that was promised one device for ever keeps it, and so do those that share their addresses. */
+static bool may_move(const struct session *session)
+{
+	bool stays = session->stays || session->tenant->profile->address_space != TENANT_SPACE_PRIVATE;
+
+	return !stays && !session->closing && !move_is_pending(session);
+}
+
+/* Its own device to stay. */
+static struct device *choose(const struct session *session, nsec_t now)
 {
 	struct placement devices[HOST_MAX_DEVICES];
 	const struct host *host = session->host;
 	const struct device *here = session->device;
-	nsec_t now = clock_now();
 
-	/* A client that was promised one device for ever keeps it, and so do those that share their addresses. */
-	if (session->stays || session->tenant->profile->address_space != TENANT_SPACE_PRIVATE || session->active ||
-	    session->closing || move_is_pending(session))
-		return;
 	for (uint32_t i = 0; i < host->device_count; i++) {
 		const struct device *device = host->devices[i];
-		devices[i] = (struct placement){.usable = device_is_usable(device) && !device->evicting,
+		devices[i] = (struct placement){.usable = device_takes_new(device),
 						.alike = device_is_alike(device, here),
 						.busy = device->occupied};
 	}
-	uint32_t seat = placement_choose(devices, host->device_count, here->index, nsec_since(now, session->seated));
-	if (seat == here->index)
-		return;
-	take_seat(session, host->devices[seat], now);
-	move_continue(session);
+	return host
+	    ->devices[placement_choose(devices, host->device_count, here->index, nsec_since(now, session->seated))];
 }
+
+/* True if it goes. */
+static bool go(struct session *session)
+{
+	nsec_t now = clock_now();
+	struct device *seat = choose(session, now);
+
+	if (seat == session->device)
+		return false;
+	take_seat(session, seat, now);
+	move_continue(session);
+	return true;
+}
+
+void move_consider(struct session *session)
+{
+	if (may_move(session) && session->active == 0)
+		(void)go(session);
+}
+
+static void advance(struct session *session)
+{
+	nsec_t now = clock_now();
+
+	queue_advance(&session->queue, now);
+	list_each (node, next, &session->queues)
+		queue_advance(list_entry(node, struct queue, link), now);
+}
+
+/* ------------------------------------------------------------------ away from a device that is drained */
+
+bool move_away(struct session *session)
+{
+	move_consider(session);
+	if (device_takes_new(session->seat) || session->parting)
+		return true;
+	if (!may_move(session) || choose(session, clock_now()) == session->device)
+		return false;
+	session->parting = true;
+	session->parting_after = session->host->next_arrival;
+	return true;
+}
+
+bool move_holds_back(const struct session *session, uint64_t arrival)
+{
+	return move_is_pending(session) || (session->parting && arrival > session->parting_after);
+}
+
+void move_depart(struct session *session)
+{
+	if (!session->parting)
+		return;
+	for (uint32_t i = 0; i < NPUD_MAX_INFLIGHT_EVENTS; i++) {
+		const struct submission *submission = &session->pool[i];
+		if (submission->state >= SUBMISSION_WAITING && submission->state <= SUBMISSION_RUNNING &&
+		    submission->item.arrival <= session->parting_after)
+			return;
+	}
+	session->parting = false;
+	/* There may be no such place any more: what was accepted runs here then. */
+	if (!may_move(session) || !go(session))
+		advance(session);
+}
+
+/* ------------------------------------------------------------------ the way */
 
 /* Device time of others that passes while it sits there: it goes on where it was. */
 static void carry_times(struct session *session)
@@ -66,7 +137,6 @@ static void arrive(struct session *session)
 {
 	struct host *host = session->host;
 	struct device *device = session->seat;
-	nsec_t now = clock_now();
 
 	device_forget_slot(session->device, session->space);
 	device_forget_holder(session->device, session);
@@ -78,11 +148,9 @@ static void arrive(struct session *session)
 	host->options.scheduler->session_move(host->sched, &session->share, device->index);
 	list_each (node, next, &session->jobs)
 		list_entry(node, struct job, link)->epoch = 0;
-	queue_advance(&session->queue, now);
-	list_each (node, next, &session->queues)
-		queue_advance(list_entry(node, struct queue, link), now);
+	advance(session);
 	/* That one may have gone meanwhile, with what waited for it. */
-	if (!device_is_usable(device))
+	if (!device_takes_new(device))
 		move_consider(session);
 	device_wake(device);
 }

@@ -66,6 +66,8 @@ struct session {
 	struct device *seat; /* where it sits from its next submission on: another one while it moves */
 	nsec_t seated; /* since when; 0: since it began */
 	bool stays; /* its client knows of no moves */
+	bool parting; /* it moves when what had come by then has ended */
+	uint64_t parting_after; /* the last arrival of that */
 	struct session_identity identity;
 	char client[NPUD_MAX_CLIENT_BYTES + 1]; /* what it calls itself: printable ASCII */
 	const struct session_hooks *hooks; /* NULL once the client is gone */

@@ -22,7 +22,7 @@ uint64_t submission_id(const struct submission *submission)
 bool submission_is_ready(const struct submission *submission)
 {
 	return submission->dependencies == 0 && list_first(&submission->job->runs) == &submission->turn &&
-	       !move_is_pending(submission->session);
+	       !move_holds_back(submission->session, submission->item.arrival);
 }
 
 static void count(const struct submission *submission, uint32_t by)
@@ -117,8 +117,10 @@ static void account(const struct submission *submission, nsec_t now)
 	struct session *session = submission->session;
 	struct host *host = session->host;
 
-	if (--session->active == 0)
+	if (--session->active == 0) {
 		session->seat->occupied--;
+		control_vacated(session->seat);
+	}
 	quota_release(&session->quota, QUOTA_QUEUED, 1);
 	session->completed++;
 	session->device_ns += submission->result.device_ns;
@@ -144,6 +146,7 @@ void submission_finish(struct submission *submission, const struct submission_re
 	queue_advance(queue, now);
 	keep_result(submission);
 	tell_dependents(submission);
+	move_depart(submission->session);
 }
 
 void submission_drop(struct submission *submission, enum outcome outcome, const char *reason, nsec_t now)

@@ -212,6 +212,8 @@ int session_submit(struct session *session, const struct submit_request *request
 	if (error == 0)
 		error = find_dependencies(session, request, &dependencies, fail);
 	if (error == 0)
+		error = control_leave_drained(session, fail);
+	if (error == 0)
 		error = pay(session, request, reply, fail);
 	if (error)
 		return error;

@@ -35,7 +35,7 @@ static void explain_waiting(const struct submission *submission, struct why *why
 		why->fences += wait->by_fence;
 		why->dependencies += !wait->by_fence;
 	}
-	if (move_is_pending(submission->session))
+	if (move_holds_back(submission->session, submission->item.arrival))
 		why->limits |= 1u << WHY_DEVICE_CHANGING;
 }
 

@@ -47,6 +47,23 @@ struct npu_event {
 
 #define NPU_MAX_EVENTS 8
 
+/* A status register as it was read, and what parts of it mean. */
+#define NPU_MAX_REGISTERS 24u
+#define NPU_MAX_REGISTER_FIELDS 5u
+
+struct npu_register_field {
+	char name[16]; /* empty: there are no more */
+	uint32_t shift;
+	uint32_t mask; /* after the shift */
+};
+
+struct npu_register {
+	char name[20];
+	uint32_t offset;
+	uint32_t value;
+	struct npu_register_field fields[NPU_MAX_REGISTER_FIELDS];
+};
+
 struct npu_device;
 
 /* Rungs of the recovery ladder that depend on the generation, in order; each declares which it has. */
@@ -84,6 +101,11 @@ struct npu_ops {
 	/* 1 pool, cluster and cores idle; 0 not */
 	int (*is_idle)(struct npu_device *npu);
 	int (*soft_reset)(struct npu_device *npu); /* then init() is needed */
+	/*
+	 * Reads each register of a fixed list once and writes none: those whose reading changes nothing. Their number.
+	 * NULL: no such registers are known.
+	 */
+	int (*registers)(struct npu_device *npu, struct npu_register out[NPU_MAX_REGISTERS]);
 	void (*free)(struct npu_device *npu);
 };
 

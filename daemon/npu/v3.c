@@ -324,6 +324,7 @@ static const struct npu_ops v3_ops = {
     .irq_finish = v3_irq_finish,
     .is_idle = v3_is_idle,
     .soft_reset = v3_soft_reset,
+    .registers = v3_registers,
     .free = v3_free,
 };
 

@@ -38,6 +38,9 @@ int v3_new(struct vfio_device *vfio, const struct npu_quirks *quirks, struct npu
 int v3_soft_reset(struct npu_device *npu);
 int v3_is_idle(struct npu_device *npu);
 
+/* v3_registers.c */
+int v3_registers(struct npu_device *npu, struct npu_register out[NPU_MAX_REGISTERS]);
+
 /* v3_irq.c */
 int v3_irq_collect(struct npu_device *npu, struct npu_event events[NPU_MAX_EVENTS]);
 int v3_irq_ack_signal(struct npu_device *npu);

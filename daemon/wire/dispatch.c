@@ -37,6 +37,10 @@ static const struct verb verbs[] = {
     [NPUD__REQUEST__BODY_PS_QUERY] = {"PsQuery", handle_ps_query, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_WHY_QUERY] = {"WhyQuery", handle_why_query, 0, false, 2, RIGHTS_NONE},
     [NPUD__REQUEST__BODY_TIMELINE_QUERY] = {"TimelineQuery", handle_timeline_query, 0, false, 2, RIGHTS_NONE},
+    [NPUD__REQUEST__BODY_DEVICE_DRAIN] = {"DeviceDrain", handle_device_drain, 0, false, 3, RIGHT_BIT(RIGHT_DRAIN)},
+    [NPUD__REQUEST__BODY_DEVICE_RESET] = {"DeviceReset", handle_device_reset, 0, false, 3, RIGHT_BIT(RIGHT_RESET)},
+    [NPUD__REQUEST__BODY_REGISTERS_QUERY] = {"RegistersQuery", handle_registers_query, 0, false, 3,
+					     RIGHT_BIT(RIGHT_REGISTERS)},
     [NPUD__REQUEST__BODY_PARDON] = {"Pardon", handle_pardon, 0, false, 2, RIGHT_BIT(RIGHT_ADMIN)},
 };
 

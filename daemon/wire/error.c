@@ -29,6 +29,7 @@ Npud__ErrorCode error_code(int error)
 	case ENOTSUP:
 		return NPUD__ERROR_CODE__ERROR_UNSUPPORTED;
 	case EBUSY:
+	case EAGAIN:
 		return NPUD__ERROR_CODE__ERROR_BUSY;
 	case ENODEV:
 		return NPUD__ERROR_CODE__ERROR_DEVICE_GONE;

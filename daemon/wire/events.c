@@ -93,7 +93,7 @@ static size_t encode_print(const struct session_print *print, uint8_t *out, size
 	return pack(&event, out, bytes);
 }
 
-static size_t encode_device(const struct device *device, uint8_t *out, size_t bytes)
+static size_t encode_device(const struct device *device, uint32_t minor, uint8_t *out, size_t bytes)
 {
 	Npud__Event event = NPUD__EVENT__INIT;
 	Npud__DeviceState state = NPUD__DEVICE_STATE__INIT;
@@ -101,6 +101,7 @@ static size_t encode_device(const struct device *device, uint8_t *out, size_t by
 	state.index = device->index;
 	state.status = (Npud__DeviceStatus)device_status(device);
 	state.reason = (char *)(uintptr_t)device->reason;
+	state.drained = device->drained && minor >= CONTROL_MINOR;
 	event.body_case = NPUD__EVENT__BODY_DEVICE_STATE;
 	event.device_state = &state;
 	return pack(&event, out, bytes);
@@ -127,7 +128,7 @@ size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *
 	case EVENT_MOVED:
 		return encode_moved(event->device, out, bytes);
 	case EVENT_DEVICE:
-		return encode_device(event->device, out, bytes);
+		return encode_device(event->device, minor, out, bytes);
 	case EVENT_NONE:
 	default:
 		return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests about the session, devices, buffers and totals: from protobuf to core and back. */
+/* Requests about the session, buffers and totals: from protobuf to core and back. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -75,34 +75,6 @@ int handle_hello(struct request *request)
 int handle_ping(struct request *request)
 {
 	return reply_empty(request);
-}
-
-int handle_device_query(struct request *request)
-{
-	const struct host *host = server_host(request->conn->server);
-	uint32_t index = request->message->device_query->index;
-
-	if (index >= host->device_count)
-		return fail_set(&request->fail, ENOENT, "device %u: this daemon serves %u", index, host->device_count);
-	const struct device *device = host->devices[index];
-	const struct npu_identity *identity = &device->identity;
-	Npud__DeviceInfo *info = &request->body.device_info;
-	npud__device_info__init(info);
-	info->index = index;
-	info->name = (char *)(uintptr_t)(identity->name[0] ? identity->name : device->name);
-	info->generation = (Npud__Generation)identity->generation;
-	info->isa = identity->isa;
-	info->revision = identity->revision;
-	info->config = identity->config;
-	info->clusters = identity->clusters;
-	info->cores = identity->cores;
-	info->tecs = identity->tecs;
-	info->gm_bytes = identity->gm_bytes;
-	info->status = (Npud__DeviceStatus)device_status(device);
-	info->address_window_bytes = device->window_bytes;
-	request->reply.body_case = NPUD__REPLY__BODY_DEVICE_INFO;
-	request->reply.device_info = info;
-	return 0;
 }
 
 /* ------------------------------------------------------------------ buffers */

@@ -52,6 +52,20 @@ struct timeline_reply {
 	char tenants[NPUD_MAX_TIMELINE_PER_FRAME][NPUD_MAX_TENANT_BYTES + 1];
 };
 
+struct device_reply {
+	Npud__DeviceInfo info;
+	Npud__ResetInfo reset;
+};
+
+struct registers_reply {
+	Npud__Registers registers;
+	struct npu_register read[NPU_MAX_REGISTERS]; /* what the others point to */
+	Npud__Register entries[NPU_MAX_REGISTERS];
+	Npud__Register *entry_list[NPU_MAX_REGISTERS];
+	Npud__RegisterField fields[NPU_MAX_REGISTERS][NPU_MAX_REGISTER_FIELDS];
+	Npud__RegisterField *field_list[NPU_MAX_REGISTERS][NPU_MAX_REGISTER_FIELDS];
+};
+
 struct request {
 	struct conn *conn;
 	const Npud__Request *message;
@@ -63,7 +77,7 @@ struct request {
 	union {
 		Npud__HelloReply hello;
 		Npud__Empty empty;
-		Npud__DeviceInfo device_info;
+		struct device_reply device;
 		Npud__BufferInfo buffer_info;
 		Npud__JobInfo job_info;
 		struct {
@@ -79,6 +93,7 @@ struct request {
 		struct ps_reply ps;
 		struct why_reply why;
 		struct timeline_reply timeline;
+		struct registers_reply registers;
 	} body;
 };
 
@@ -88,11 +103,16 @@ int request_dispatch(struct request *request);
 /* handlers.c */
 int handle_hello(struct request *request);
 int handle_ping(struct request *request);
-int handle_device_query(struct request *request);
 int handle_stats_query(struct request *request);
 int handle_buffer_import(struct request *request);
 int handle_buffer_release(struct request *request);
 int reply_empty(struct request *request);
+
+/* handlers_device.c */
+int handle_device_query(struct request *request);
+int handle_device_drain(struct request *request);
+int handle_device_reset(struct request *request);
+int handle_registers_query(struct request *request);
 
 /* handlers_recovery.c */
 int handle_pardon(struct request *request);
@@ -126,5 +146,6 @@ void fence_fill(const struct fence_hold *hold, Npud__FenceInfo *out);
 /* events.c: one event for a client of this minor version; its size, or 0 if it does not fit (it never should). */
 size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *out, size_t bytes);
 int device_status(const struct device *device);
+#define CONTROL_MINOR 3u /* the first version in which devices are drained and reset */
 
 #endif

@@ -84,6 +84,37 @@ npuctl ps
 check "ps shows this session and the totals" says '^all [1-9][0-9]* session'
 npuctl ps --json
 check "ps is one object for programs" says '^  "sessions": \['
+check "ps tells programs which NPU takes work" says '"drained": false'
+npuctl drain npu0 --timeout 60
+check "an idle NPU is drained at once" says '^npu0: ready, drained; [0-9]* session'
+npuctl ps
+check "ps shows that it is drained" says '^  *npu0: ready, drained; '
+npuctl info
+check "info shows it, too" says '^  *npu0: ready, drained; '
+npuctl run "$relu" --input random
+check "a drained NPU takes no work" refuses 1 'npu0 is drained and takes nothing new: .*npuctl resume'
+npuctl drain 0 --timeout 0
+check "to drain it again is no error, and its index is a name" says '^npu0: ready, drained'
+npuctl reset npu0
+check "a reset says which it was" says '^npu0: reset 1: its own reset, [0-9.]* [mu]*s$'
+npuctl resume npu0
+check "it takes work again" says '^npu0: takes work$'
+npuctl registers npu0
+check "registers are printed by name, with their parts" says '^CLUSTER0_CONFIG *0x0c00  0x[0-9a-f]*  present=1 cores='
+npuctl registers 0 --json
+check "registers are one object for programs" says '"name": "TSM_STATUS"'
+for verb in drain resume reset registers; do
+	npuctl "$verb"
+	check "$verb wants a device" refuses 2 'takes one device'
+	npuctl "$verb" npu7
+	check "$verb names a device that is not there" refuses 1 "no NPU 'npu7'"
+	npuctl "$verb" npu0 --socket "$work/none.sock"
+	check "$verb names an npud that is not there" refuses 1 'cannot reach npud'
+done
+npuctl drain npu0 --timeout soon
+check "a timeout is a number" refuses 2 '--timeout takes seconds'
+npuctl resume npu0 --timeout 1
+check "resume does not wait" refuses 2 'has no --timeout'
 npuctl why 1:0x100000001
 check "a submission that is not there is named" refuses 1 'session 1 has no submission 0x100000001'
 

@@ -6,13 +6,13 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/docs/lib.sh
 . tests/docs/lib.sh
-header=libclient/include/npu/npu.h
+headers=(libclient/include/npu/npu.h libclient/include/npu/operator.h)
 man=docs/man
 
 # "type name(arguments)", one a line, without comments
 prototypes()
 {
-	sed 's|/\*.*\*/||; /\/\*/,/\*\//d' "$header" | tr '\n\t' '  ' | grep -oE '[a-z_0-9]+( [a-z_0-9]+)* \**npu_[a-z_]+\([^()]*\);' |
+	sed 's|/\*.*\*/||; /\/\*/,/\*\//d' "${headers[@]}" | tr '\n\t' '  ' | grep -oE '[a-z_0-9]+( [a-z_0-9]+)* \**npu_[a-z_]+\([^()]*\);' |
 		sed 's/^extern //; s/  */ /g; s/;$//; s/ \*npu/ * npu/; s/(void)/()/'
 }
 manual_prototypes()
@@ -28,9 +28,9 @@ manual_prototypes()
 			print type " " name "(" arguments ")"; type = ""
 		}' "$man/libnpu.3"
 }
-compare "libnpu(3) has every public function as npu.h declares it" <(prototypes | sort) <(manual_prototypes | sort)
-check "npu.h was read" test "$(prototypes | wc -l)" -gt 20
-for name in $(sed -n '/^enum npu_outcome/,/^}/s/^\tNPU_\([A-Z_]*\) =.*/NPU_\1/p' "$header") NPU_SOCKET NPU_HUGE_PAGES; do
+compare "libnpu(3) has every public function as its headers declare it" <(prototypes | sort) <(manual_prototypes | sort)
+check "the headers were read" test "$(prototypes | wc -l)" -gt 20
+for name in $(sed -n '/^enum npu_outcome/,/^}/s/^\tNPU_\([A-Z_]*\) =.*/NPU_\1/p' "${headers[0]}") NPU_SOCKET NPU_HUGE_PAGES; do
 	check "libnpu(3) explains $name" grep -q "$name" "$man/libnpu.3"
 done
 
@@ -55,7 +55,7 @@ program()
 program npud.8 daemon/main.c
 program npu-emu.1 emulator/main.c
 program npucc.1 emulator/compiler/main.c
-program npuctl.1 tools/main.c tools/cmd_*.c
+program npuctl.1 tools/main.c tools/control.c tools/cmd_*.c
 
 # Keys that the configuration's tables name, and those that the page explains.
 tables="daemon/config.c daemon/config_tenants.c"

@@ -242,6 +242,62 @@ static void everything_visible(void)
 	seed_write(&out, "wire", "visible");
 }
 
+static void drain(uint32_t index, int resume)
+{
+	Npud__DeviceDrain body = NPUD__DEVICE_DRAIN__INIT;
+
+	body.index = index;
+	body.resume = resume;
+	frame(NPUD__REQUEST__BODY_DEVICE_DRAIN, &body, 0);
+}
+
+static void reset(uint32_t index)
+{
+	Npud__DeviceReset body = NPUD__DEVICE_RESET__INIT;
+
+	body.index = index;
+	frame(NPUD__REQUEST__BODY_DEVICE_RESET, &body, 0);
+}
+
+static void registers(uint32_t index)
+{
+	Npud__RegistersQuery body = NPUD__REGISTERS_QUERY__INIT;
+
+	body.index = index;
+	frame(NPUD__REQUEST__BODY_REGISTERS_QUERY, &body, 0);
+}
+
+/* Of a device that is idle, runs something, is gone, was never there. */
+static void an_operator(void)
+{
+	begin();
+	hello(NPUD_PROTOCOL_MAJOR, NPUD_PROTOCOL_MINOR);
+	drain(0, 0);
+	drain(UINT32_MAX, 0);
+	import(4096, 1);
+	job(FIRST, FIRST);
+	submit(FIRST);
+	drain(0, 1);
+	submit(FIRST);
+	registers(0);
+	reset(0);
+	registers(0);
+	registers(UINT32_MAX);
+	happens(COMPLETE);
+	submit(FIRST);
+	drain(0, 0);
+	submit(FIRST);
+	reset(0);
+	happens(COMPLETE);
+	happens(GONE);
+	happens(TIME);
+	reset(0);
+	reset(UINT32_MAX);
+	registers(0);
+	drain(0, 1);
+	seed_write(&out, "wire", "operator");
+}
+
 #define GREEDY_REFS 2000
 #define GREEDY_NUMBERS 4000
 
@@ -284,6 +340,7 @@ void seeds_wire(void)
 	maps_of_everything();
 	maps_of_an_old_client();
 	everything_visible();
+	an_operator();
 	greedy();
 	conversation((const enum happening[]){COMPLETE, COMPLETE}, 2, "job-done");
 	conversation((const enum happening[]){REPORT, COMPLETE}, 2, "job-exception");

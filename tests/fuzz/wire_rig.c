@@ -119,6 +119,12 @@ static int fake_is_idle(struct npu_device *npu)
 	return fake.gone ? fake_npu_ok(npu) : !fake.running;
 }
 
+static int fake_registers(struct npu_device *npu, struct npu_register out[NPU_MAX_REGISTERS])
+{
+	out[0] = (struct npu_register){.name = "STATUS", .value = 0x1234, .fields = {{"low", 0, 0xff}}};
+	return fake.gone ? fake_npu_ok(npu) : 1;
+}
+
 static void fake_npu_free(struct npu_device *npu)
 {
 	(void)npu;
@@ -136,6 +142,7 @@ static const struct npu_ops fake_npu_ops = {.init = fake_npu_ok,
 					    .irq_finish = fake_npu_ok,
 					    .is_idle = fake_is_idle,
 					    .soft_reset = fake_npu_stop,
+					    .registers = fake_registers,
 					    .free = fake_npu_free};
 
 static nsec_t fake_now(void)

@@ -385,6 +385,9 @@ static void expect_nothing_created(int fd, Npud__Request__BodyCase body)
 	Npud__PsQuery ps = NPUD__PS_QUERY__INIT;
 	Npud__WhyQuery why = NPUD__WHY_QUERY__INIT;
 	Npud__TimelineQuery timeline = NPUD__TIMELINE_QUERY__INIT;
+	Npud__DeviceDrain drain = NPUD__DEVICE_DRAIN__INIT;
+	Npud__DeviceReset reset = NPUD__DEVICE_RESET__INIT;
+	Npud__RegistersQuery registers = NPUD__REGISTERS_QUERY__INIT;
 	Npud__Request request = raw_request(body);
 	Npud__Stats before = harness_stats(harness);
 
@@ -431,11 +434,23 @@ static void expect_nothing_created(int fd, Npud__Request__BodyCase body)
 	case NPUD__REQUEST__BODY_TIMELINE_QUERY:
 		request.timeline_query = &timeline;
 		break;
+	case NPUD__REQUEST__BODY_DEVICE_DRAIN:
+		request.device_drain = &drain;
+		break;
+	case NPUD__REQUEST__BODY_DEVICE_RESET:
+		request.device_reset = &reset;
+		break;
+	case NPUD__REQUEST__BODY_REGISTERS_QUERY:
+		request.registers_query = &registers;
+		break;
 	default:
 		request.maps_query = &maps;
 		break;
 	}
 	ck_assert_str_eq(limit_of(fd, &request, -1, 1000), "");
+	drain.resume = true;
+	if (body == NPUD__REQUEST__BODY_DEVICE_DRAIN)
+		ck_assert_str_eq(limit_of(fd, &request, -1, 1000), "");
 	Npud__Stats after = harness_stats(harness);
 	ck_assert_uint_eq(after.buffers, before.buffers);
 	ck_assert_uint_eq(after.jobs, before.jobs);
@@ -491,6 +506,9 @@ static void flood_with(int fd, Npud__Request__BodyCase body)
 	case NPUD__REQUEST__BODY_PS_QUERY:
 	case NPUD__REQUEST__BODY_WHY_QUERY:
 	case NPUD__REQUEST__BODY_TIMELINE_QUERY:
+	case NPUD__REQUEST__BODY_DEVICE_DRAIN:
+	case NPUD__REQUEST__BODY_DEVICE_RESET:
+	case NPUD__REQUEST__BODY_REGISTERS_QUERY:
 		expect_nothing_created(fd, body);
 		return;
 	case NPUD__REQUEST__BODY__NOT_SET:

@@ -64,6 +64,7 @@ check "exactly what belongs there is installed" same_files <<END
 ./usr/bin/npuctl
 ./usr/bin/npud
 ./usr/include/npu/npu.h
+./usr/include/npu/operator.h
 ./usr/$sub/libnpu.so
 ./usr/$sub/libnpu.so.1
 ./usr/$sub/pkgconfig/libnpu.pc

@@ -4,91 +4,13 @@
  * they are alike: then it moves to where there is less to do, or away from what is gone.
  */
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/integration/harness.h"
+#include "tests/integration/pair.h"
 #include "tests/integration/raw.h"
 
 #define SESSIONS 6u
-
-/* A harness whose npud serves a second software NPU: with one core it is of another kind, with three it is alike. */
-struct pair {
-	struct harness *harness;
-	char socket[96];
-	pid_t emu;
-};
-
-static void wait_for_socket(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct timespec pause = {0, 1000000};
-	int rc = -1;
-
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	for (int i = 0; i < 20000 && rc; i++) {
-		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-		rc = connect(fd, (const struct sockaddr *)&address, sizeof(address));
-		close(fd);
-		if (rc)
-			(void)nanosleep(&pause, NULL);
-	}
-	ck_assert_msg(rc == 0, "the second npu-emu does not listen");
-}
-
-static void plug_in(struct pair *pair, const char *cores)
-{
-	char program[4096];
-	const char *argv[] = {program, "--socket", pair->socket, "--cores", cores, NULL};
-
-	(void)snprintf(program, sizeof(program), "%s", harness_program("npu-emu"));
-	pair->emu = harness_spawn(pair->harness, argv, "emu1.log", NULL);
-	wait_for_socket(pair->socket);
-}
-
-/* NULL: the second one is not there yet. */
-static struct pair pair_start(const char *cores)
-{
-	struct pair pair = {.harness = harness_start(NULL)};
-	struct harness *harness = pair.harness;
-
-	ck_assert_int_eq(kill(harness->npud, SIGTERM), 0);
-	ck_assert_int_eq(harness_wait(harness->npud), 0);
-	harness_npud_gone(harness);
-	(void)snprintf(pair.socket, sizeof(pair.socket), "%s/npu1.sock", harness->directory);
-	if (cores)
-		plug_in(&pair, cores);
-	FILE *file = fopen(harness->config, "we");
-	ck_assert_ptr_nonnull(file);
-	ck_assert_int_gt(fprintf(file,
-				 "{\"socket\":{\"path\":\"%s\",\"mode\":\"0600\"},\"log\":{\"level\":\"debug\"},"
-				 "\"devices\":[{\"name\":\"npu0\",\"transport\":\"vfio-user\",\"path\":\"%s\"},"
-				 "{\"name\":\"npu1\",\"transport\":\"vfio-user\",\"path\":\"%s\"}]}\n",
-				 harness->socket, harness->emu_socket, pair.socket),
-			 0);
-	ck_assert_int_eq(fclose(file), 0);
-	harness_npud_again(harness);
-	return pair;
-}
-
-static void pair_stop(struct pair *pair)
-{
-	struct harness *harness = pair->harness;
-
-	/* npud first, as harness_stop() does: it lets go of its devices while they live */
-	harness_settle(harness);
-	ck_assert_int_eq(kill(harness->npud, SIGTERM), 0);
-	ck_assert_int_eq(harness_wait(harness->npud), 0);
-	harness_npud_gone(harness);
-	if (pair->emu) {
-		ck_assert_int_eq(kill(pair->emu, SIGTERM), 0);
-		ck_assert_int_eq(harness_wait(pair->emu), 0);
-	}
-	harness_stop(harness);
-}
 
 static void fill_and_run(struct npu_connection *connection, struct npu_job *job, uint32_t value, uint32_t more)
 {
@@ -264,7 +186,7 @@ START_TEST(a_device_that_comes_after_npud_is_used_when_it_is_there)
 	ck_assert_int_eq(info.status, NPU_DEVICE_OFFLINE);
 	ck_assert_int_eq(info.generation, 0);
 	uint64_t without = harness_stats(pair.harness).open_fds;
-	plug_in(&pair, _i ? "3" : "1");
+	pair_plug_in(&pair, _i ? "3" : "1");
 	await_status(connection[0], 1, NPU_DEVICE_READY);
 	pair.harness->before.open_fds += harness_stats(pair.harness).open_fds - without;
 	ASSERT_NPU(npu_device_info(connection[0], 1, &info));

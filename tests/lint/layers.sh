@@ -18,7 +18,7 @@ libclient|libclient/|proto/|npud\.pb-c\.h|npu/npu\.h
 emulator/ops|emulator/(ops/|isa\.h)|proto/
 emulator/compiler|emulator/(compiler/|isa\.h|ops/ops\.h)|proto/|onnx\.pb-c\.h
 emulator|emulator/(ops/|[a-z_0-9]+\.h)|proto/
-tools|tools/|proto/zhouyi_regs\.h|libclient/include/npu/npu\.h|npu/npu\.h|proto/limits\.h|npud\.pb-c\.h
+tools|tools/|proto/zhouyi_regs\.h|libclient/include/npu/npu\.h|npu/(npu|operator)\.h|proto/limits\.h|npud\.pb-c\.h
 docs/examples|docs/examples/|tools/|npu/npu\.h
 proto|proto/
 '

@@ -319,7 +319,7 @@ uint32_t npu_device_count(struct npu_connection *connection);
  *
  * Less than npu_device_count(). While none of its submissions has still to end, the daemon may move the session to
  * another NPU that is alike: to one that is less busy with its next submission, to one that works when its own went
- * offline. Graphs, jobs, and what was asked about the device stay valid; nothing has to be done.
+ * offline or is drained. Graphs, jobs, and what was asked about the device stay valid; nothing has to be done.
  *
  * Return: where the session is as far as the daemon has said.
  */

@@ -351,6 +351,20 @@ static inline int fake_dispatch_bound(struct npu_device *npu, iova_t head, uint3
 	return result;
 }
 
+/* The most that there can be, all different. */
+static inline int fake_registers(struct npu_device *npu, struct npu_register out[NPU_MAX_REGISTERS])
+{
+	struct fake *fake = fake_of(npu);
+
+	fake_note(fake, 'R');
+	for (uint32_t i = 0; i < NPU_MAX_REGISTERS; i++) {
+		out[i] = (struct npu_register){.name = "LONGEST_OF_ALL_NAME", .offset = 0x3000 + 4 * i, .value = ~i};
+		for (uint32_t j = 0; j < NPU_MAX_REGISTER_FIELDS; j++)
+			out[i].fields[j] = (struct npu_register_field){"longest_of_them", 0, UINT32_MAX << 4 * j};
+	}
+	return fake->gone ? -ENODEV : (int)NPU_MAX_REGISTERS;
+}
+
 static const struct npu_ops fake_npu_ops = {
     .init = fake_init,
     .quiesce = fake_quiesce,
@@ -364,6 +378,7 @@ static const struct npu_ops fake_npu_ops = {
     .irq_finish = fake_finish,
     .is_idle = fake_is_idle,
     .soft_reset = fake_soft_reset,
+    .registers = fake_registers,
     .free = fake_free,
 };
 

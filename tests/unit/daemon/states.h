@@ -8,6 +8,7 @@
 
 #include "tests/unit/quiet.h"
 
+#include "daemon/core/control.h"
 #include "daemon/core/offence.h"
 #include "tests/unit/daemon/world.h"
 
@@ -35,7 +36,9 @@
 	X(FOUND_IDLE)                                                                                                  \
 	X(VANISHES)                                                                                                    \
 	X(RETURNS)                                                                                                     \
-	X(WANTED_BACK)
+	X(WANTED_BACK)                                                                                                 \
+	X(RESET)                                                                                                       \
+	X(DRAIN)
 
 #define SCENE_ENUMERATOR(name) EV_##name,
 #define SCENE_NAME(name) #name,
@@ -59,6 +62,8 @@ struct scene {
 };
 
 static int scene_file = -1;
+/* Who does it is only written down. */
+static const struct session scene_operator = {.id = 7};
 
 /* Descriptors of one file: what is in the memory does not matter here, making it does. */
 static inline struct buffer *scene_buffer(struct session *session)
@@ -286,8 +291,14 @@ static inline void scene_device_event(struct scene *scene, enum scene_event even
 		fake->gone = false;
 		scene_tick(scene, world->device->retry_ns);
 		break;
-	default:
+	case EV_WANTED_BACK:
 		scene_want_back(scene);
+		break;
+	case EV_RESET:
+		(void)control_reset(&scene_operator, world->device, NULL);
+		break;
+	default:
+		(world->device->drained ? control_resume : control_drain)(&scene_operator, world->device);
 		break;
 	}
 }
@@ -385,6 +396,10 @@ static inline const char *device_wrong(const struct scene *scene, const struct s
 		return "the loop and the worker both own the device";
 	if (device->state == DEV_RECOVERING && !device->recovery.climbing)
 		return "a recovery has no rung";
+	if (device->state == DEV_READY && device->attached && control_is_empty(device))
+		return "an empty drained device is still somebody's";
+	if (device->reset.wanted && (device->reset.state != RESET_RUNNING || !device_is_usable(device)))
+		return "a reset is wanted of nobody, or that nobody wants";
 	return NULL;
 }
 
@@ -439,7 +454,12 @@ static inline const char *scene_settle(struct scene *scene)
 		scene_tick(scene, NSEC_PER_SEC);
 		wrong = scene_wrong(scene);
 	}
-	return !wrong && world->host->counters.submissions ? "a submission never ends" : wrong;
+	world_work(world);
+	if (!wrong && world->host->counters.submissions)
+		wrong = "a submission never ends";
+	if (!wrong && world->device->reset.state == RESET_RUNNING)
+		wrong = "a reset never ends";
+	return wrong;
 }
 
 /* Whatever is going on, everybody leaves, and nothing is left. */
@@ -505,10 +525,12 @@ static inline uint64_t scene_hash(const struct scene *scene)
 	uint64_t hash = 1;
 
 	const bool flags[] = {device->dirty,  device->evicting, device->lost, device->incident_pending,
-			      device->redial, device->pool,     fake->gone,   scene->buffer != NULL};
+			      device->redial, device->pool,     fake->gone,   scene->buffer != NULL,
+			      device->drained};
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		mix(&hash, flags[i]);
 	mix(&hash, device->state);
+	mix(&hash, device->reset.state == RESET_RUNNING ? 1u + device->reset.wanted : 0);
 	mix(&hash, device->busy ? device->work.op : 0);
 	mix(&hash, device->recovery.climbing ? 1u + device->recovery.rung : 0);
 	mix(&hash, device->attached != NULL);

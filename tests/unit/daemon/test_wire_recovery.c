@@ -3,21 +3,6 @@
 #include "daemon/wire/request.h"
 #include "tests/unit/daemon/wire_bench.h"
 
-/* A connection of whom the test likes, in the version that it likes; its session is the last that was opened. */
-static int client_in(struct bench *bench, uint32_t rights, uint32_t minor)
-{
-	int fd = admit(bench, 1000, RIGHT_BIT(RIGHT_SUBMIT) | rights, &bench->world.host->options.tenants.fallback);
-	Npud__Request request = NPUD__REQUEST__INIT;
-	Npud__Hello body = NPUD__HELLO__INIT;
-
-	body.major = NPUD_PROTOCOL_MAJOR;
-	body.minor = minor;
-	request.body_case = NPUD__REQUEST__BODY_HELLO;
-	request.hello = &body;
-	ck_assert_int_eq(error_of(ask(bench, fd, &request, NULL, 0)), 0);
-	return fd;
-}
-
 static int operator_in(struct bench *bench, uint32_t minor)
 {
 	return client_in(bench, RIGHT_BIT(RIGHT_ADMIN), minor);

@@ -206,4 +206,20 @@ static inline int client_of(struct bench *bench, uid_t uid, uint32_t rights)
 	return fd;
 }
 
+/* One that may submit and has these rights, in the version that the test likes; its session is the last that was
+ * opened. */
+static inline int client_in(struct bench *bench, uint32_t rights, uint32_t minor)
+{
+	int fd = admit(bench, 1000, RIGHT_BIT(RIGHT_SUBMIT) | rights, &bench->world.host->options.tenants.fallback);
+	Npud__Request request = NPUD__REQUEST__INIT;
+	Npud__Hello body = NPUD__HELLO__INIT;
+
+	body.major = NPUD_PROTOCOL_MAJOR;
+	body.minor = minor;
+	request.body_case = NPUD__REQUEST__BODY_HELLO;
+	request.hello = &body;
+	ck_assert_int_eq(error_of(ask(bench, fd, &request, NULL, 0)), 0);
+	return fd;
+}
+
 #endif

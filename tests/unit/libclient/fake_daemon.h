@@ -69,6 +69,7 @@ struct fake {
 	Npud__CancelState cancel;
 	void (*maps)(struct fake *fake, Npud__Reply *reply, const Npud__MapsQuery *query); /* answers */
 	void (*visible)(struct fake *fake, Npud__Reply *reply, const Npud__Request *request); /* the same: 21..23 */
+	void (*control)(struct fake *fake, Npud__Reply *reply, const Npud__Request *request); /* 25..27, and 4 then */
 };
 
 static inline void fake_send(struct fake *fake, Npud__ServerFrame *frame)
@@ -284,7 +285,10 @@ static inline bool fake_answer(struct fake *fake, const Npud__Request *request, 
 	case NPUD__REQUEST__BODY_PING:
 		return fake_ping(fake, &reply);
 	case NPUD__REQUEST__BODY_DEVICE_QUERY:
-		fake_device(fake, &reply, request->device_query->index);
+		if (fake->control)
+			fake->control(fake, &reply, request);
+		else
+			fake_device(fake, &reply, request->device_query->index);
 		return true;
 	case NPUD__REQUEST__BODY_BUFFER_IMPORT:
 		fake_import_buffer(fake, &reply, request->buffer_import, fd);
@@ -303,6 +307,13 @@ static inline bool fake_answer(struct fake *fake, const Npud__Request *request, 
 		if (!fake->visible)
 			return false;
 		fake->visible(fake, &reply, request);
+		return true;
+	case NPUD__REQUEST__BODY_DEVICE_DRAIN:
+	case NPUD__REQUEST__BODY_DEVICE_RESET:
+	case NPUD__REQUEST__BODY_REGISTERS_QUERY:
+		if (!fake->control)
+			return false;
+		fake->control(fake, &reply, request);
 		return true;
 	case NPUD__REQUEST__BODY_JOB_GROUPS:
 		fake_groups(fake, request, frame_bytes);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The symbol map exports what the public header declares: no more, no less. Runs in the repository's root. */
+/* The symbol map exports what the public headers declare: no more, no less. Runs in the repository's root. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -54,17 +54,18 @@ static void collect(const char *path, char end, struct names *out)
 	}
 }
 
-START_TEST(the_library_exports_exactly_what_the_header_declares)
+START_TEST(the_library_exports_exactly_what_the_headers_declare)
 {
 	struct names header = {0}, map = {0};
 
 	collect("libclient/include/npu/npu.h", '(', &header);
+	collect("libclient/include/npu/operator.h", '(', &header);
 	collect("libclient/libnpu.map", ';', &map);
 	ck_assert_int_gt(header.count, 20);
 	for (int i = 0; i < header.count; i++)
 		ck_assert_msg(known(&map, header.name[i]), "%s is not in libnpu.map", header.name[i]);
 	for (int i = 0; i < map.count; i++)
-		ck_assert_msg(known(&header, map.name[i]), "%s is not in npu.h", map.name[i]);
+		ck_assert_msg(known(&header, map.name[i]), "%s is in no header", map.name[i]);
 }
 END_TEST
 
@@ -73,7 +74,7 @@ int main(void)
 	Suite *suite = suite_create("symbols");
 	TCase *tests = tcase_create("symbols");
 
-	tcase_add_test(tests, the_library_exports_exactly_what_the_header_declares);
+	tcase_add_test(tests, the_library_exports_exactly_what_the_headers_declare);
 	suite_add_tcase(suite, tests);
 	return suite_main(suite);
 }
