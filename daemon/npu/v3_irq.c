@@ -54,7 +54,7 @@ static int clear_bad_command(struct v3 *v3)
 	return rc ? rc : v3_write(v3, ZY3_POOL(V3_POOL, ZY3_POOL_FIRST_BAD_CMD), 0);
 }
 
-/* What belongs to the cause on show. A register may be far away, and a client waits: none is read that is not needed. */
+/* What belongs to the cause on show. A register may be far away and a client waits: what is not needed is not read. */
 static int read_cause(struct v3 *v3, struct npu_event *event)
 {
 	int rc = v3_read(v3, ZY3_POOL(V3_POOL, ZY3_POOL_TCB_PTR), &event->tcb_pointer);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way of an interrupt into npud: none is missed, which harness_stop() asserts too, and none is heard twice. */
+/* The way of an interrupt into npud: heard once. That none is missed harness_stop() asserts in every test. */
 #include <unistd.h>
 
 #include "tests/integration/harness.h"
 
-#define JOBS 64u
-#define ROUNDS 20u
 #define LOOKS 5000u
 #define STILL 20u /* looks in a row */
 
@@ -47,26 +45,6 @@ START_TEST(npud_sleeps_when_an_interrupt_has_been_answered)
 }
 END_TEST
 
-START_TEST(no_end_of_a_job_has_to_be_found_by_the_watchdog)
-{
-	struct harness *harness = harness_start(NULL);
-	struct npu_connection *connection = harness_connect(harness);
-	struct npu_job *jobs[JOBS];
-	uint64_t tickets[JOBS];
-
-	for (unsigned i = 0; i < JOBS; i++)
-		jobs[i] = job_of(connection, program_copy(4, 1));
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		for (unsigned i = 0; i < JOBS; i++)
-			tickets[i] = submit(jobs[i], 0);
-		for (unsigned i = 0; i < JOBS; i++)
-			ASSERT_OUTCOME(wait_for(connection, tickets[i]), NPU_DONE);
-	}
-	npu_disconnect(connection);
-	harness_stop(harness);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("interrupts");
@@ -74,7 +52,6 @@ int main(void)
 
 	tcase_set_timeout(all, 120);
 	tcase_add_test(all, npud_sleeps_when_an_interrupt_has_been_answered);
-	tcase_add_test(all, no_end_of_a_job_has_to_be_found_by_the_watchdog);
 	suite_add_tcase(suite, all);
 	return suite_main(suite);
 }
