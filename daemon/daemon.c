@@ -196,6 +196,19 @@ static void raise_descriptor_limit(void)
 
 /* ------------------------------------------------------------------ the whole */
 
+/* One that tells edges: an interrupt's descriptor stays readable. */
+static struct event_base *new_loop(void)
+{
+	struct event_config *config = event_config_new();
+
+	if (!config)
+		return NULL;
+	(void)event_config_require_features(config, EV_FEATURE_ET);
+	struct event_base *base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
 static enum daemon_exit build(struct daemon *daemon)
 {
 	enum daemon_exit code = take_socket(daemon);
@@ -204,7 +217,7 @@ static enum daemon_exit build(struct daemon *daemon)
 		code = open_devices(daemon);
 	if (code != EXIT_OK)
 		return code;
-	daemon->base = event_base_new();
+	daemon->base = new_loop();
 	if (!daemon->base)
 		return EXIT_FAILED;
 	daemon->loop = (struct unit_loop){daemon->base, flush_server, daemon};

@@ -59,7 +59,8 @@ static int unit_assign(struct unit *unit)
 	const struct vfio_device *vfio = unit->device->vfio;
 
 	unit->life_fd = vfio->life_fd;
-	int error = event_assign(&unit->irq, base, vfio->irq_fd, EV_READ | EV_PERSIST, on_irq, unit);
+	/* By its edges: what the device has to say is in its registers, and nobody need read the count of signals. */
+	int error = event_assign(&unit->irq, base, vfio->irq_fd, EV_READ | EV_PERSIST | EV_ET, on_irq, unit);
 	if (unit->life_fd >= 0)
 		error |= event_assign(&unit->life, base, unit->life_fd, EV_READ | EV_PERSIST, on_life, unit);
 	return error;

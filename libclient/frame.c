@@ -31,28 +31,31 @@ int64_t npu_deadline(int64_t timeout_ns)
 	return now + timeout_ns;
 }
 
-/* SOCK_SEQPACKET: a frame goes out whole or not at all, so senders need no lock among themselves. */
-static int send_frame(int socket, const uint8_t *frame, size_t bytes, int fd)
+static ssize_t send_with(int socket, const uint8_t *frame, size_t bytes, int fd)
 {
 	union {
 		struct cmsghdr align;
 		uint8_t bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
 	struct iovec part = {.iov_base = (void *)(uintptr_t)frame, .iov_len = bytes};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	struct msghdr message = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
 
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	}
+/* SOCK_SEQPACKET: a frame goes out whole or not at all, so senders need no lock among themselves. */
+static int send_frame(int socket, const uint8_t *frame, size_t bytes, int fd)
+{
 	for (;;) {
-		if (sendmsg(socket, &message, MSG_NOSIGNAL) >= 0)
+		ssize_t sent = fd < 0 ? send(socket, frame, bytes, MSG_NOSIGNAL) : send_with(socket, frame, bytes, fd);
+
+		if (sent >= 0)
 			return 0;
 		if (errno != EINTR)
 			return -errno;

@@ -19,6 +19,7 @@
 #define NPUD_MAX_FRAME_BYTES 16384u /* one SOCK_SEQPACKET message */
 #define NPUD_MAX_FRAME_FDS 4u
 #define NPUD_MAX_UNPACK_BYTES (256u << 10) /* memory one decoded frame may take */
+#define NPUD_MAX_NESTED_PER_FRAME 1024u /* messages inside a request; 64 groups have some 500 */
 #define NPUD_MAX_STRING_BYTES 256u
 #define NPUD_MAX_ERROR_TEXT 512u
 #define NPUD_MAX_PRINT_BYTES 1023u

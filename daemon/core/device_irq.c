@@ -3,9 +3,7 @@
  * Interrupts: what a device reports is matched against what is in flight. A pointer from the device is a claim: it can
  * only ever end submissions of the session that holds the device.
  */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/core/device.h"
 #include "daemon/core/host.h"
@@ -191,10 +189,7 @@ static int collect_all(struct device *device)
 int device_drain(struct device *device)
 {
 	bool was_pumping = device->pumping;
-	uint64_t count;
 
-	if (read(device->vfio->irq_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return -errno;
 	/* Sending may find a client gone, which ends its session: nothing is fed or recovered in the middle of this. */
 	device->pumping = true;
 	int error = collect_all(device);

@@ -214,15 +214,9 @@ static int v3_dispatch(struct npu_device *npu, iova_t head, bool first, uint16_t
 		return -EINVAL;
 	/* The chain and the link to it have to be visible before the doorbell rings. */
 	__sync_synchronize();
-	if (first) {
+	if (first)
 		rc = write_head(v3, head);
-	} else {
-		/* Twice, as the two steps of the procedure have it: does it exist, and does it exist now. */
-		for (int i = 0; i < 2 && rc == 0; i++) {
-			rc = pool_exists(v3);
-			rc = rc == 0 ? -EIO : rc > 0 ? 0 : rc;
-		}
-	}
+	/* Whether the pool is still there is not asked: the command fails without one. */
 	if (rc == 0)
 		rc = v3_write(v3, ZY3_CMD_INFO, tag);
 	return rc ? rc : command(v3, ZY3_OP_DISPATCH);

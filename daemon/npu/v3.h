@@ -16,6 +16,7 @@ struct v3 {
 	bool fresh; /* soft reset just done: init() need not repeat it */
 	bool pool; /* created by us */
 	bool ticking; /* the tick counter runs */
+	uint32_t tick_low; /* its low half, the last time */
 	bool signal_held; /* a signal was reported and its emitter waits for the acknowledgement */
 };
 

@@ -11,6 +11,8 @@
 /* What makes an interrupt worth reading: a level, or a type other than signal (a signal has a level). */
 #define PENDING_MASK (ZY3_INTR_LEVELS | 0x1fu)
 #define ABNORMAL (ZY3_INTR_EXCEPTION | ZY3_INTR_FAULT | ZY3_INTR_ERROR)
+#define TICK_HALF 0x80000000u
+#define TICK_TRIES 3 /* who is held up for half a turn between two reads has no use for exact ticks */
 
 static int acknowledge(struct v3 *v3, uint32_t cause)
 {
@@ -18,47 +20,51 @@ static int acknowledge(struct v3 *v3, uint32_t cause)
 }
 
 /*
- * 64 bits out of two registers while they count. A low half that has just wrapped is small; the high half is then read
- * again, and belongs to the low half unless it moved once more.
+ * 64 bits out of two registers while they count. The half that cannot be carried into or out of between two reads says
+ * who comes first: the low one when it has just begun, the high one when the low one is near its end. Where it was the
+ * last time tells which it will be, so that two reads are enough but for twice in a turn of the low half.
  */
 static int read_ticks(struct v3 *v3, uint64_t *ticks)
 {
-	uint32_t high, low, again;
-	int rc = v3_read(v3, ZY3_TICK_HIGH, &high);
+	uint32_t high = 0;
+	int rc = 0;
 
-	if (rc == 0)
-		rc = v3_read(v3, ZY3_TICK_LOW, &low);
-	if (rc)
-		return rc;
-	if (v3->ticking && low < 0x80000000u) {
-		rc = v3_read(v3, ZY3_TICK_HIGH, &again);
-		if (rc == 0 && again != high)
-			rc = v3_read(v3, ZY3_TICK_LOW, &low);
-		if (rc)
-			return rc;
-		high = again;
+	for (int i = 0; i < TICK_TRIES && rc == 0; i++) {
+		bool high_first = v3->tick_low >= TICK_HALF;
+
+		if (high_first)
+			rc = v3_read(v3, ZY3_TICK_HIGH, &high);
+		if (rc == 0)
+			rc = v3_read(v3, ZY3_TICK_LOW, &v3->tick_low);
+		if (rc == 0 && !high_first)
+			rc = v3_read(v3, ZY3_TICK_HIGH, &high);
+		if (high_first == (v3->tick_low >= TICK_HALF))
+			break;
 	}
-	*ticks = (uint64_t)high << 32 | low;
-	return 0;
+	*ticks = (uint64_t)high << 32 | v3->tick_low;
+	return rc;
 }
 
-/* Everything that belongs to the cause on show, in the reference order. */
+/* Clears what the next failure reports; the tag in it is one that we chose. */
+static int clear_bad_command(struct v3 *v3)
+{
+	uint32_t bad;
+	int rc = v3_read(v3, ZY3_POOL(V3_POOL, ZY3_POOL_FIRST_BAD_CMD), &bad);
+
+	return rc ? rc : v3_write(v3, ZY3_POOL(V3_POOL, ZY3_POOL_FIRST_BAD_CMD), 0);
+}
+
+/* What belongs to the cause on show. A register may be far away and a client waits: what is not needed is not read. */
 static int read_cause(struct v3 *v3, struct npu_event *event)
 {
-	uint32_t signals, bad;
-	int rc = v3_read(v3, ZY3_POOL(V3_POOL, ZY3_POOL_IRQ_SIG), &signals);
+	int rc = v3_read(v3, ZY3_POOL(V3_POOL, ZY3_POOL_TCB_PTR), &event->tcb_pointer);
 
-	if (rc == 0)
-		rc = v3_read(v3, ZY3_POOL(V3_POOL, ZY3_POOL_TCB_PTR), &event->tcb_pointer);
-	if (rc == 0)
+	if (rc == 0 && event->status & (ABNORMAL | ZY3_INTR_SIGNAL))
 		rc = v3_read(v3, ZY3_POOL(V3_POOL, ZY3_POOL_SIGNAL_FLAG), &event->signal_flags);
-	if (rc == 0)
+	if (rc == 0 && v3->ticking)
 		rc = read_ticks(v3, &event->ticks);
-	if (rc == 0 && event->status & ABNORMAL) {
-		rc = v3_read(v3, ZY3_POOL(V3_POOL, ZY3_POOL_FIRST_BAD_CMD), &bad);
-		if (rc == 0)
-			rc = v3_write(v3, ZY3_POOL(V3_POOL, ZY3_POOL_FIRST_BAD_CMD), 0);
-	}
+	if (rc == 0 && event->status & ABNORMAL)
+		rc = clear_bad_command(v3);
 	return rc;
 }
 

@@ -95,7 +95,7 @@ void quarantine_pardon(struct quarantine_account *account)
 
 struct quarantine_account *quarantine_find(struct quarantine_tenants *tenants, uint64_t tenant)
 {
-	for (size_t i = 0; i < QUARANTINE_TENANTS; i++)
+	for (size_t i = 0; i < tenants->used; i++)
 		if (tenants->entries[i].tenant == tenant && tenants->entries[i].account.points)
 			return &tenants->entries[i].account;
 	return NULL;
@@ -118,6 +118,8 @@ struct quarantine_account *quarantine_account_of(const struct quarantine_rules *
 		at = i;
 	}
 	tenants->entries[at].tenant = tenant;
+	if (at == tenants->used)
+		tenants->used++;
 	quarantine_pardon(&tenants->entries[at].account);
 	return &tenants->entries[at].account;
 }

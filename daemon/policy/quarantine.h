@@ -45,6 +45,7 @@ struct quarantine_tenants {
 		uint64_t tenant;
 		struct quarantine_account account; /* no points: free */
 	} entries[QUARANTINE_TENANTS];
+	uint32_t used; /* of the entries: the rest never had an account */
 };
 
 /* NULL: it has no account, and so no points. */

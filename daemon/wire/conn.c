@@ -9,12 +9,10 @@
 
 #include "daemon/log.h"
 #include "daemon/util/cleanup.h"
+#include "daemon/wire/envelope.h"
 #include "daemon/wire/error.h"
 #include "daemon/wire/request.h"
 #include "daemon/wire/server.h"
-
-/* Requests handled before other connections get their turn. */
-#define FRAMES_PER_TURN 8
 
 /* After its socket is closed. */
 static void conn_free(struct conn *conn)
@@ -87,18 +85,14 @@ static int keep_reply(struct conn *conn, const uint8_t *data, size_t bytes)
  * is while something is discarded, and then the reply says that this is done. Takes `with`, a descriptor that goes with
  * it or -1.
  */
-static int send_reply(struct conn *conn, Npud__Reply *reply, int with)
+static int send_reply(struct conn *conn, const Npud__Reply *reply, int with)
 {
 	_cleanup_close_ int fd = with;
-	Npud__ServerFrame frame = NPUD__SERVER_FRAME__INIT;
 	uint8_t data[CONN_OUT_BYTES];
+	size_t bytes = envelope_reply(reply, data, sizeof(data));
 
-	frame.body_case = NPUD__SERVER_FRAME__BODY_REPLY;
-	frame.reply = reply;
-	size_t bytes = npud__server_frame__get_packed_size(&frame);
-	if (bytes > sizeof(data))
+	if (bytes == 0)
 		return -EMSGSIZE;
-	npud__server_frame__pack(&frame, data);
 	bool discarding = discard_is_under_way(&conn->discard);
 	int error = discarding ? -EAGAIN : frame_send(conn->fd, data, bytes, fd);
 	if (error != -EAGAIN)
@@ -179,31 +173,32 @@ static int refuse_frame(struct conn *conn, int error)
 	return reply_error(conn, 0, -EPROTO, &fail);
 }
 
+/*
+ * One frame a turn: who asks waits for the answer, nearly always, so that to look for a second one would be a system
+ * call for nothing. What else is there keeps the socket readable, and others get their turn before it.
+ */
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conn = arg;
-	struct frame frame = {.data = server_frame_buffer(conn->server)};
+	struct frame frame;
 
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < FRAMES_PER_TURN && conn->out_bytes == 0 && !conn->closing; i++) {
-		int result = frame_receive(conn->fd, &frame);
-		if (result == -EAGAIN)
-			return;
-		if (result != 1)
-			discard_fds(conn, &frame);
-		if (result == -EMSGSIZE || result == -EBADMSG)
-			result = refuse_frame(conn, result);
-		else if (result == 1)
-			result = handle_frame(conn, &frame);
-		else
-			result = result == 0 ? -ESHUTDOWN : result;
-		if (result < 0) {
-			conn_close(conn, result == -ESHUTDOWN ? "the client closed" : strerror(-result));
-			return;
-		}
-	}
-	if (conn->closing && conn->out_bytes == 0)
+	frame.data = server_frame_buffer(conn->server);
+	int result = frame_receive(conn->fd, &frame);
+	if (result == -EAGAIN)
+		return;
+	if (result != 1)
+		discard_fds(conn, &frame);
+	if (result == -EMSGSIZE || result == -EBADMSG)
+		result = refuse_frame(conn, result);
+	else if (result == 1)
+		result = handle_frame(conn, &frame);
+	else
+		result = result == 0 ? -ESHUTDOWN : result;
+	if (result < 0)
+		conn_close(conn, result == -ESHUTDOWN ? "the client closed" : strerror(-result));
+	else if (conn->closing && conn->out_bytes == 0)
 		conn_close(conn, "protocol error");
 }
 

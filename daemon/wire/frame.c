@@ -72,25 +72,29 @@ bool frame_shut(int fd)
 	return recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK) == 0 && message.msg_controllen == 0;
 }
 
-int frame_send(int fd, const uint8_t *data, size_t bytes, int with)
+static ssize_t send_with(int fd, const uint8_t *data, size_t bytes, int with)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = {0};
 	struct iovec part = {(void *)(uintptr_t)data, bytes};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	struct msghdr message = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
-	if (with >= 0) {
-		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
-		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(with));
-		memcpy(CMSG_DATA(header), &with, sizeof(with));
-	}
-	if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(with));
+	memcpy(CMSG_DATA(header), &with, sizeof(with));
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+int frame_send(int fd, const uint8_t *data, size_t bytes, int with)
+{
+	ssize_t sent = with < 0 ? send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) : send_with(fd, data, bytes, with);
+
+	if (sent >= 0)
 		return 0;
 	/* Descriptors on their way to clients that do not read are counted together: no reason to keep others waiting.
 	 */

@@ -16,6 +16,7 @@
 struct scan {
 	unsigned fields;
 	unsigned unknown;
+	unsigned nested;
 	struct fail *fail;
 };
 
@@ -64,6 +65,10 @@ static int scan_length_delimited(const ProtobufCFieldDescriptor *field, struct r
 		return 0;
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_MESSAGE:
+		/* An empty one takes two bytes, and as long to decode as any other. */
+		if (++scan->nested > NPUD_MAX_NESTED_PER_FRAME)
+			return fail_set(scan->fail, EPROTO, "frame: more than %u messages in it; send several frames",
+					NPUD_MAX_NESTED_PER_FRAME);
 		return scan_message(field->descriptor, inner, scan, depth + 1);
 	case PROTOBUF_C_TYPE_STRING:
 	case PROTOBUF_C_TYPE_BYTES:

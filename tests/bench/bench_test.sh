@@ -88,6 +88,9 @@ map\+unmap 2 MiB, type1
 interrupt to JobDone / a wake-up
 \.\.\. without its registers
 interrupt to JobDone / raw driver
+raw driver / a wake-up
+\.\.\. its registers alone
+\.\.\. its message alone
 npud per mapped GiB, iommufd
 npud per mapped GiB, type1
 END

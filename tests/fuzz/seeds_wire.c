@@ -298,10 +298,10 @@ static void an_operator(void)
 	seed_write(&out, "wire", "operator");
 }
 
-#define GREEDY_REFS 2000
+#define GREEDY_REFS (NPUD_MAX_NESTED_PER_FRAME - 2) /* in two messages around them */
 #define GREEDY_NUMBERS 4000
 
-/* Few bytes that want much memory: thousands of small messages, thousands of numbers. */
+/* Few bytes that want much memory: as many small messages as may be, thousands of numbers. */
 static void greedy(void)
 {
 	static Npud__BufferRef *uses[GREEDY_REFS];

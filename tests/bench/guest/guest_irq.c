@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the device's eventfd to the completion at the client. The device signals us instead of npud; when a job is over
- * and all is quiet we signal npud, and wait for its message as any client does. Beside it: what a process needs to wake
- * up, and what a driver would need that does no more than wake up, read the same registers and say so over a socket.
+ * and all is quiet we signal npud, and wait for its message as any client does, until npu_wait() returns. Beside it:
+ * what a process needs to wake up, and what a driver would need that does no more than wake up, read the same registers
+ * and say so over a socket.
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,6 +27,23 @@
 #define QUIET_NS 2000000
 #define WARM_UP 10u
 #define FRAME_BYTES 64u
+/*
+ * Who is woken by the device has one and who waits for its message the other, as on any host: what a driver does behind
+ * the message is not waited for.
+ */
+#define DRIVER_PROCESSOR 1u
+#define CLIENT_PROCESSOR 0u
+
+/* 0 is this process. */
+static void use_processor(long pid, unsigned number)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(number, &one);
+	if (sched_setaffinity((pid_t)pid, sizeof(one), &one))
+		bench_fail("no processor %u: %s", number, strerror(errno));
+}
 
 /* ------------------------------------------------------------------ the other process */
 
@@ -40,15 +58,11 @@ struct other {
 	} * times;
 };
 
-/* What npud reads and writes between its wake-up and the message: one cause, of which nothing is pending here. */
+/* What npud reads and writes between its wake-up and the message, of a device that has nothing to say here. */
 static void touch_registers(volatile uint32_t *registers)
 {
-	static const uint32_t reads[] = {ZY3_POOL(0, ZY3_POOL_INTR_STATUS),
-					 ZY3_POOL(0, ZY3_POOL_IRQ_SIG),
-					 ZY3_POOL(0, ZY3_POOL_TCB_PTR),
-					 ZY3_POOL(0, ZY3_POOL_SIGNAL_FLAG),
-					 ZY3_TICK_HIGH,
-					 ZY3_TICK_LOW};
+	static const uint32_t reads[] = {ZY3_POOL(0, ZY3_POOL_INTR_STATUS), ZY3_POOL(0, ZY3_POOL_TCB_PTR), ZY3_TICK_LOW,
+					 ZY3_TICK_HIGH};
 
 	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++)
 		(void)registers[reads[i] / 4];
@@ -84,6 +98,7 @@ static struct other other_start(volatile uint32_t *registers)
 	if (other.pid < 0)
 		bench_fail("fork: %s", strerror(errno));
 	if (other.pid == 0) {
+		use_processor(0, DRIVER_PROCESSOR);
 		(void)close(pair[0]);
 		other_serve(&other, pair[1], registers);
 	}
@@ -116,8 +131,14 @@ static void signal_eventfd(int fd)
 		bench_fail("eventfd: %s", strerror(errno));
 }
 
-/* Until it woke up, or until its answer is here. */
-static uint64_t time_other(const struct other *other, bool answer)
+/* What became of one signal, on the way through the second process. */
+struct parts {
+	uint64_t wake; /* until it runs */
+	uint64_t registers;
+	uint64_t message; /* until we have it */
+};
+
+static struct parts time_other(const struct other *other)
 {
 	struct pollfd wait = {.fd = other->socket, .events = POLLIN};
 	uint8_t frame[FRAME_BYTES];
@@ -127,7 +148,9 @@ static uint64_t time_other(const struct other *other, bool answer)
 	signal_eventfd(other->wake);
 	if (poll(&wait, 1, WAIT_MS) != 1 || recv(other->socket, frame, sizeof(frame), 0) <= 0)
 		bench_fail("the second process does not answer");
-	return (answer ? bench_clock_ns() : other->times->woke) - start;
+	return (struct parts){.wake = other->times->woke - start,
+			      .registers = other->times->touched - other->times->woke,
+			      .message = bench_clock_ns() - other->times->touched};
 }
 
 /* 0: npud's watchdog, which looks at a busy device four times a second, was first. */
@@ -181,36 +204,58 @@ static uint64_t time_job(struct npu_connection *connection, struct npu_job *job,
 	return time;
 }
 
+struct row {
+	const char *name;
+	double goal;
+	struct pairs pairs;
+};
+
+enum { ROW_WAKE, ROW_REST, ROW_DRIVER, ROW_RAW, ROW_REGISTERS, ROW_MESSAGE, ROWS };
+
+static void note(struct row *row, uint32_t at, uint64_t ours, uint64_t baseline)
+{
+	row->pairs.ours[at] = ours;
+	row->pairs.baseline[at] = baseline;
+}
+
+/* One of each, in turn: two raw drivers, without and with registers, and npud. */
+static void measure_once(struct row rows[ROWS], uint32_t at, uint64_t wake, const struct parts *raw, uint64_t ours)
+{
+	uint64_t all = raw->wake + raw->registers + raw->message;
+
+	note(&rows[ROW_WAKE], at, ours, wake);
+	note(&rows[ROW_REST], at, without(ours, raw->registers), wake);
+	note(&rows[ROW_DRIVER], at, ours, all);
+	note(&rows[ROW_RAW], at, all, wake);
+	note(&rows[ROW_REGISTERS], at, raw->registers, wake);
+	note(&rows[ROW_MESSAGE], at, raw->message, wake);
+}
+
 static void measure(const struct guest *guest, struct npu_connection *connection, struct npu_job *job,
 		    const struct stolen *stolen)
 {
-	struct pairs all = pairs_new(guest, 300), rest = pairs_new(guest, 300), driver = pairs_new(guest, 300);
+	struct row rows[ROWS] = {
+	    [ROW_WAKE] = {.name = "interrupt to JobDone / a wake-up", .goal = 2},
+	    [ROW_REST] = {.name = "... without its registers", .goal = 2},
+	    [ROW_DRIVER] = {.name = "interrupt to JobDone / raw driver"},
+	    [ROW_RAW] = {.name = "raw driver / a wake-up"},
+	    [ROW_REGISTERS] = {.name = "... its registers alone"},
+	    [ROW_MESSAGE] = {.name = "... its message alone"},
+	};
 	struct other waker = other_start(NULL), least = other_start(stolen->registers);
 
-	for (uint32_t i = 0; i < all.count + WARM_UP; i++) {
-		uint32_t at = i < WARM_UP ? 0 : i - WARM_UP;
+	for (size_t i = 0; i < ROWS; i++)
+		rows[i].pairs = pairs_new(guest, 300);
+	for (uint32_t i = 0; i < rows[0].pairs.count + WARM_UP; i++) {
+		struct parts raw = time_other(&least);
+		uint64_t wake = time_other(&waker).wake;
 
-		driver.baseline[at] = time_other(&least, true);
-		all.baseline[at] = rest.baseline[at] = time_other(&waker, false);
-		all.ours[at] = driver.ours[at] = time_job(connection, job, stolen);
-		rest.ours[at] = without(all.ours[at], least.times->touched - least.times->woke);
+		measure_once(rows, i < WARM_UP ? 0 : i - WARM_UP, wake, &raw, time_job(connection, job, stolen));
 	}
 	other_stop(&waker);
 	other_stop(&least);
-	pairs_row(&all, "interrupt to JobDone / a wake-up", 2);
-	pairs_row(&rest, "... without its registers", 2);
-	pairs_row(&driver, "interrupt to JobDone / raw driver", 0);
-}
-
-/* npud's loop, its client and the second process take turns on one processor: what is compared is work. */
-static void share_processor(long npud_pid)
-{
-	cpu_set_t first;
-
-	CPU_ZERO(&first);
-	CPU_SET(0, &first);
-	if (sched_setaffinity(0, sizeof(first), &first) || sched_setaffinity((pid_t)npud_pid, sizeof(first), &first))
-		bench_fail("no processor to share: %s", strerror(errno));
+	for (size_t i = 0; i < ROWS; i++)
+		pairs_row(&rows[i].pairs, rows[i].name, rows[i].goal);
 }
 
 void interrupt_rows(const struct guest *guest)
@@ -221,7 +266,8 @@ void interrupt_rows(const struct guest *guest)
 	if (npu_connect(guest->socket, &connection) < 0)
 		bench_fail("npud: %s", npu_error());
 	struct npu_job *job = noop_job(connection);
-	share_processor(guest->npud_pid);
+	use_processor(guest->npud_pid, DRIVER_PROCESSOR);
+	use_processor(0, CLIENT_PROCESSOR);
 	steal_interrupt(&stolen, guest->npud_pid);
 	measure(guest, connection, job, &stolen);
 	return_interrupt(&stolen);

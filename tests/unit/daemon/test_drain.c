@@ -64,7 +64,7 @@ START_TEST(an_empty_drained_device_reaches_nobodys_memory)
 
 	run(&world, session, job);
 	control_drain(operator_of(&world), world.device);
-	ck_assert_ptr_eq(world.device->attached, session);
+	ck_assert_ptr_eq(world.device->attached, session->space);
 	complete(&world, job);
 	(void)next_result(session, NULL);
 	ck_assert_ptr_null(world.device->attached);

@@ -276,6 +276,29 @@ START_TEST(few_bytes_do_not_become_much_memory)
 }
 END_TEST
 
+/* JobBegin.v3.uses, empty ones, in two messages around them. */
+static int decode_uses(unsigned count, struct fail *fail)
+{
+	static uint8_t uses[NPUD_MAX_FRAME_BYTES], begin[NPUD_MAX_FRAME_BYTES + 8], data[NPUD_MAX_FRAME_BYTES + 16];
+
+	for (unsigned i = 0; i < count; i++) {
+		uses[2 * i] = 4 << 3 | 2;
+		uses[2 * i + 1] = 0;
+	}
+	size_t bytes = wrap(begin, 3, uses, 2 * (size_t)count);
+	return decode(data, wrap(data, 7, begin, bytes), fail);
+}
+
+START_TEST(few_bytes_do_not_become_many_messages)
+{
+	struct fail fail;
+
+	ck_assert_int_eq(decode_uses(NPUD_MAX_NESTED_PER_FRAME - 2, &fail), 0);
+	ck_assert_int_eq(decode_uses(NPUD_MAX_NESTED_PER_FRAME - 1, &fail), -EPROTO);
+	ck_assert_ptr_nonnull(strstr(fail.text, "messages"));
+}
+END_TEST
+
 START_TEST(malformed_bytes_are_refused)
 {
 	static const struct {
@@ -329,6 +352,7 @@ int main(void)
 	tcase_add_test(tcase, a_good_request_is_decoded);
 	tcase_add_test(tcase, the_largest_honest_frame_fits_the_budget);
 	tcase_add_test(tcase, few_bytes_do_not_become_much_memory);
+	tcase_add_test(tcase, few_bytes_do_not_become_many_messages);
 	tcase_add_test(tcase, malformed_bytes_are_refused);
 	tcase_add_test(tcase, long_texts_are_refused);
 	suite_add_tcase(suite, tcase);

@@ -13,28 +13,59 @@ static int collect(const char *script, struct npu_event events[NPU_MAX_EVENTS])
 	return n;
 }
 
-START_TEST(completion_follows_the_reference_trace)
+START_TEST(a_completion_reads_what_it_needs_and_no_more)
 {
 	struct npu_event event[NPU_MAX_EVENTS];
 
-	ck_assert_int_eq(collect("R80C=00000201 R810=0 R824=4480 R820=0 R64=5 R60=90000000 W804=1", event), 1);
+	ck_assert_int_eq(collect("R80C=00000201 R824=4480 R60=70000000 R64=5 W804=1", event), 1);
 	ck_assert_int_eq(event[0].kind, NPU_EVENT_DONE);
 	ck_assert_uint_eq(event[0].tcb_pointer, 0x4480);
 	ck_assert_uint_eq(event[0].status, 0x201);
-	ck_assert_uint_eq(event[0].ticks, 0x590000000);
+	ck_assert_uint_eq(event[0].signal_flags, 0);
+	ck_assert_uint_eq(event[0].ticks, 0x570000000);
 }
 END_TEST
 
-START_TEST(a_tick_carry_between_the_two_reads_is_seen)
+/* What the counter shows to reads one after the other, and what it stood at. */
+static const struct {
+	const char *name;
+	const char *reads;
+	uint64_t ticks;
+} counters[] = {
+    {"has just begun a turn: the high half read behind belongs to it", "R60=3 R64=5", 0x500000003},
+    {"is near the end of a turn", "R60=90000000 R64=5 R64=5 R60=90000001", 0x590000001},
+    {"wraps between low and high", "R60=FFFFFFFF R64=6 R64=6 R60=2 R60=3 R64=6", 0x600000003},
+    {"wraps where the high half goes first", "R60=FFFFFFFE R64=5 R64=5 R60=0 R60=1 R64=6", 0x600000001},
+};
+
+START_TEST(a_tick_carry_between_two_reads_is_seen)
 {
 	struct npu_event event[NPU_MAX_EVENTS];
+	char script[128];
 
-	/* the low half wrapped between the two reads */
-	ck_assert_int_eq(collect("R80C=201 R810=0 R824=0 R820=0 R64=5 R60=3 R64=6 R60=4 W804=1", event), 1);
-	ck_assert_uint_eq(event[0].ticks, 0x600000004);
-	/* it is small, but did not wrap just now */
-	ck_assert_int_eq(collect("R80C=201 R810=0 R824=0 R820=0 R64=5 R60=3 R64=5 W804=1", event), 1);
-	ck_assert_uint_eq(event[0].ticks, 0x500000003);
+	(void)snprintf(script, sizeof(script), "R80C=201 R824=0 %s W804=1", counters[_i].reads);
+	ck_assert_int_eq(collect(script, event), 1);
+	ck_assert_msg(event[0].ticks == counters[_i].ticks, "%s: %llx", counters[_i].name,
+		      (unsigned long long)event[0].ticks);
+}
+END_TEST
+
+START_TEST(ticks_take_two_reads_in_either_half_of_a_turn)
+{
+	struct fake fake;
+	struct npu_event event[NPU_MAX_EVENTS];
+	struct npu_device *npu = running(&fake, "R80C=201 R824=0 R60=80000000 R64=5 R64=5 R60=80000001 W804=1 "
+						"R80C=201 R824=0 R64=5 R60=90000000 W804=1 "
+						"R80C=201 R824=0 R64=5 R60=2 R60=3 R64=6 W804=1 "
+						"R80C=201 R824=0 R60=4 R64=6 W804=1");
+	static const uint64_t ticks[] = {0x580000001, 0x590000000, 0x600000003, 0x600000004};
+
+	for (size_t i = 0; i < sizeof(ticks) / sizeof(*ticks); i++) {
+		ck_assert_int_eq(npu->ops->irq_collect(npu, event), 1);
+		ck_assert_uint_eq(event[0].ticks, ticks[i]);
+	}
+	fake_done(&fake);
+	npu_free(npu);
 }
 END_TEST
 
@@ -43,23 +74,24 @@ static const struct {
 	const char *script;
 	int kind;
 } decodes[] = {
-#define BODY "R810=0 R824=4480 R820=0 R64=0 R60=80000000 "
-#define BAD "R814=80000001 W814=0 "
+#define TICKS "R60=0 R64=0 "
+#define BODY "R824=4480 " TICKS
+#define BAD "R824=4480 R820=0 " TICKS "R814=80000001 W814=0 "
+#define SIGNAL(flags) "R824=4480 R820=" flags " " TICKS
     {"core done", "R80C=201 " BODY "W804=1", NPU_EVENT_DONE},
     {"cluster done", "R80C=401 " BODY "W804=1", NPU_EVENT_DONE},
-    {"fault with done is a fault", "R80C=209 " BODY BAD "W804=8 W804=1", NPU_EVENT_FAULT},
-    {"a bare fault leaves a done of somebody else alone", "R80C=208 " BODY BAD "W804=8", NPU_EVENT_FAULT},
-    {"fault at TEC level counts", "R80C=108 " BODY BAD "W804=8", NPU_EVENT_FAULT},
-    {"exception", "R80C=204 " BODY BAD "W804=4", NPU_EVENT_EXCEPTION},
-    {"exception with done is an exception", "R80C=205 " BODY BAD "W804=1", NPU_EVENT_EXCEPTION},
-    {"error", "R80C=810 " BODY BAD "W804=10", NPU_EVENT_ERROR},
-    {"error and fault is an error", "R80C=818 " BODY BAD "W804=8", NPU_EVENT_ERROR},
+    {"fault with done is a fault", "R80C=209 " BAD "W804=8 W804=1", NPU_EVENT_FAULT},
+    {"a bare fault leaves a done of somebody else alone", "R80C=208 " BAD "W804=8", NPU_EVENT_FAULT},
+    {"fault at TEC level counts", "R80C=108 " BAD "W804=8", NPU_EVENT_FAULT},
+    {"exception", "R80C=204 " BAD "W804=4", NPU_EVENT_EXCEPTION},
+    {"exception with done is an exception", "R80C=205 " BAD "W804=1", NPU_EVENT_EXCEPTION},
+    {"error", "R80C=810 " BAD "W804=10", NPU_EVENT_ERROR},
+    {"error and fault is an error", "R80C=818 " BAD "W804=8", NPU_EVENT_ERROR},
     {"a type without level", "R80C=1 " BODY "W804=1 R80C=0", 0},
     {"TEC done is not a completion", "R80C=101 " BODY "W804=1 R80C=0", 0},
     {"TEC done before a completion", "R80C=101 " BODY "W804=1 R80C=201 " BODY "W804=1", NPU_EVENT_DONE},
-    {"exception signal", "R80C=220 R810=10001 R824=4480 R820=40000107 R64=0 R60=80000000 W804=20", NPU_EVENT_EXCEPTION},
-    {"hardware exception signal", "R80C=220 R810=10001 R824=4480 R820=80000001 R64=0 R60=80000000 W804=20",
-     NPU_EVENT_EXCEPTION},
+    {"exception signal", "R80C=220 " SIGNAL("40000107") "W804=20", NPU_EVENT_EXCEPTION},
+    {"hardware exception signal", "R80C=220 " SIGNAL("80000001") "W804=20", NPU_EVENT_EXCEPTION},
     {"spurious", "R80C=0", 0},
     {"only ids, no cause", "R80C=FFFF0000", 0},
     {"all ones: nobody there", "R80C=FFFFFFFF", -ENODEV},
@@ -81,7 +113,7 @@ END_TEST
 START_TEST(a_signal_holds_its_emitter_until_the_payload_is_consumed)
 {
 	struct fake fake;
-	struct npu_device *npu = running(&fake, "R80C=120 R810=10001 R824=4480 R820=20000005 R64=0 R60=80000000");
+	struct npu_device *npu = running(&fake, "R80C=120 " SIGNAL("20000005"));
 	struct npu_event event[NPU_MAX_EVENTS];
 
 	ck_assert_int_eq(npu->ops->irq_ack_signal(npu), -EINVAL); /* none is held */
@@ -103,8 +135,7 @@ END_TEST
 START_TEST(a_signal_together_with_a_completion_gives_both)
 {
 	struct fake fake;
-	struct npu_device *npu =
-	    running(&fake, "R80C=321 R810=10001 R824=4480 R820=20000005 R64=0 R60=80000000 W804=1");
+	struct npu_device *npu = running(&fake, "R80C=321 " SIGNAL("20000005") "W804=1");
 	struct npu_event event[NPU_MAX_EVENTS];
 
 	ck_assert_int_eq(npu->ops->irq_collect(npu, event), 2);
@@ -152,8 +183,9 @@ int main(void)
 	Suite *suite = suite_create("v3_irq");
 	TCase *irq = tcase_create("interrupts");
 
-	tcase_add_test(irq, completion_follows_the_reference_trace);
-	tcase_add_test(irq, a_tick_carry_between_the_two_reads_is_seen);
+	tcase_add_test(irq, a_completion_reads_what_it_needs_and_no_more);
+	tcase_add_loop_test(irq, a_tick_carry_between_two_reads_is_seen, 0, sizeof(counters) / sizeof(*counters));
+	tcase_add_test(irq, ticks_take_two_reads_in_either_half_of_a_turn);
 	tcase_add_loop_test(irq, every_cause_is_decoded_and_acknowledged_once, 0, sizeof(decodes) / sizeof(*decodes));
 	tcase_add_test(irq, a_signal_holds_its_emitter_until_the_payload_is_consumed);
 	tcase_add_test(irq, a_signal_together_with_a_completion_gives_both);
