@@ -23,8 +23,9 @@ enum sched_class { SCHED_REALTIME = 0, SCHED_HIGH, SCHED_NORMAL, SCHED_IDLE, SCH
 struct sched_params {
 	uint32_t devices;
 	/*
-	 * A tenant that waited so long for what its class gets is next, however small its weight; but not twice in a
-	 * row, so that the weights still count when many have waited. 0: never.
+	 * A tenant that waited so long for what its class gets is next, however small its weight is beside the others';
+	 * but no sooner than if all weighed the same, and not twice in a row, so that the weights still count when many
+	 * have waited. 0: never.
 	 */
 	uint64_t ageing_ns;
 	/* Of the device time while it has work, at least, in permille. Of SCHED_REALTIME: ignored. */

@@ -150,14 +150,11 @@ void fair_update(struct sched_place *place, enum sched_class class, uint64_t now
 {
 	struct fair_class *all = &place->device->of[class];
 	struct fair_share *share = &place->of[class];
-	bool ready = node_is_ready(&share->node);
 
-	if (!ready) {
-		list_remove(&share->waiting);
-	} else if (list_empty(&share->waiting)) {
-		share->since_ns = now_ns;
-		list_append(&all->waiting, &share->waiting);
-	}
+	if (node_is_ready(&share->node))
+		fair_age_begin(all, share, now_ns);
+	else
+		fair_age_end(all, share);
 	classes_set_ready(&place->device->classes, class, node_first(&all->root) != NULL, now_ns);
 }
 

@@ -14,6 +14,8 @@
 struct fair_class {
 	struct sched_node root;
 	struct list waiting; /* struct fair_share, the one that waits for the longest time first */
+	uint32_t waiting_count;
+	uint64_t waiting_weight;
 	bool by_age; /* the last one was served because it had waited */
 };
 
@@ -36,6 +38,8 @@ struct fair_share {
 	struct sched_node node;
 	struct list waiting;
 	uint64_t since_ns; /* that it waits, or was served the last time */
+	uint64_t since_tag; /* virtual time then */
+	uint64_t last_ns; /* that it was served for the last time */
 };
 
 /* A tenant on a device. */
@@ -74,6 +78,14 @@ void fair_wait(struct sched *sched, struct sched_session *session, enum sched_cl
 void fair_leave(struct sched_session *session, enum sched_class class, uint32_t items, uint64_t ns, uint64_t now_ns);
 /* After a change of what waits or is held. */
 void fair_update(struct sched_place *place, enum sched_class class, uint64_t now_ns);
+
+/* sched_fair_age.c: a tenant begins or ceases to wait, and is served for so long. */
+void fair_age_begin(struct fair_class *all, struct fair_share *share, uint64_t now_ns);
+void fair_age_end(struct fair_class *all, struct fair_share *share);
+void fair_age_served(const struct sched *sched, struct fair_class *all, struct fair_share *share, uint64_t ns,
+		     uint64_t now_ns);
+/* Who is next because it has waited for too long, NULL if nobody is. */
+struct fair_share *fair_age_due(const struct sched *sched, const struct fair_class *all, uint64_t now_ns);
 
 /* sched_fair_run.c */
 void fair_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns);

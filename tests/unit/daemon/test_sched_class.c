@@ -197,6 +197,46 @@ START_TEST(ageing_does_not_move_the_virtual_time)
 }
 END_TEST
 
+START_TEST(no_weight_of_at_least_the_mean_is_served_out_of_turn)
+{
+	const struct sched_params params = {.devices = 1, .ageing_ns = 500};
+
+	world_begin(&params);
+	for (unsigned i = 0; i < 3; i++)
+		open_all(i, 100, SCHED_NORMAL);
+	for (int i = 0; i < 3; i++)
+		submit(0, 4000);
+	for (int i = 0; i < 12; i++) {
+		submit(1, 1000);
+		submit(2, 1000);
+	}
+	/* All wait for longer than 500, and each gets its turn. */
+	expect_runs("012121212012121212");
+	world_end();
+}
+END_TEST
+
+START_TEST(who_was_served_out_of_turn_owes_for_one_item)
+{
+	const struct sched_params params = {.devices = 1, .ageing_ns = 500};
+
+	world_begin(&params);
+	open_all(0, 1, SCHED_NORMAL);
+	open_all(1, 1000, SCHED_NORMAL);
+	open_all(2, 1, SCHED_NORMAL);
+	for (int i = 0; i < 10; i++)
+		submit(0, 1000);
+	for (int i = 0; i < 4; i++)
+		submit(1, 2000);
+	expect_runs("01010101");
+	/* The heavy one has left, and another light one comes: four items ahead would be four of its items. */
+	for (int i = 0; i < 4; i++)
+		submit(2, 1000);
+	expect_runs("202020");
+	world_end();
+}
+END_TEST
+
 /* ------------------------------------------------------------------ deadlines */
 
 START_TEST(deadlines_rule_inside_a_session_and_not_between_tenants)
@@ -391,6 +431,32 @@ START_TEST(an_explanation_knows_remainders_deadlines_and_limits)
 }
 END_TEST
 
+START_TEST(what_is_next_by_its_age_has_nothing_before_it)
+{
+	const struct sched_params params = {.devices = 1, .ageing_ns = 500};
+	struct sched_why why;
+	unsigned aged = 0;
+
+	world_begin(&params);
+	for (unsigned i = 0; i < 3; i++)
+		open_all(i, i == 2 ? 1000 : 1 + i, SCHED_NORMAL);
+	for (unsigned i = 0; i < 24; i++)
+		submit(i % 3, 100);
+	for (uint32_t left = 12; left; left--) {
+		const struct sched_item *next = sched_fair.pick_next(sched, 0, 0, now);
+		for (uint32_t i = 0; i < item_count; i++) {
+			sched_fair.explain(sched, &items[i], now, &why);
+			if (items[i].own.state == SCHED_ITEM_QUEUED)
+				ck_assert_msg((why.position == 0) == (&items[i] == next), "%u with %u left", i, left);
+		}
+		aged += left < 10 && next->queue != &queues[2];
+		(void)run();
+	}
+	ck_assert_uint_ge(aged, 3);
+	world_end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sched_class");
@@ -405,6 +471,8 @@ int main(void)
 	tcase_add_test(tcase, an_item_that_took_longer_than_its_class_had_earned_is_paid_for_later);
 	tcase_add_test(tcase, who_waited_too_long_is_next_but_not_twice_in_a_row);
 	tcase_add_test(tcase, ageing_does_not_move_the_virtual_time);
+	tcase_add_test(tcase, no_weight_of_at_least_the_mean_is_served_out_of_turn);
+	tcase_add_test(tcase, who_was_served_out_of_turn_owes_for_one_item);
 	tcase_add_test(tcase, deadlines_rule_inside_a_session_and_not_between_tenants);
 	tcase_add_test(tcase, what_is_late_is_found_and_when);
 	tcase_add_test(tcase, a_limited_tenant_waits_for_its_time_even_on_an_idle_device);
@@ -412,6 +480,7 @@ int main(void)
 	tcase_add_test(tcase, what_a_limited_tenant_did_not_use_is_its_own_again);
 	tcase_add_test(tcase, the_position_of_an_item_is_what_runs_before_it);
 	tcase_add_test(tcase, an_explanation_knows_remainders_deadlines_and_limits);
+	tcase_add_test(tcase, what_is_next_by_its_age_has_nothing_before_it);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }
