@@ -220,6 +220,54 @@ START_TEST(many_tenants_with_different_jobs_get_the_same_time)
 }
 END_TEST
 
+/*
+ * Three jobs run at a time. As three cores that take what is next from one queue: what a policy is worth where several
+ * jobs are in the hardware at once. And as three NPUs, with a session of each tenant on each: how it is with npud,
+ * where all cores of a device are the session's that has it.
+ */
+static struct outcome run_e_on_three(const struct sched_ops *ops, uint64_t seed, uint32_t cores)
+{
+	const struct sim_options options = {
+	    .ops = ops, .seed = seed, .ageing_ns = 500 * MS, .cores = cores, .lag = true};
+	struct sim *sim = sim_new(&options);
+	struct sim_stream *first = NULL;
+
+	for (uint64_t i = 0; i < 16; i++) {
+		const struct sim_stream stream = {
+		    .tenant = sim_tenant(sim, 100, 0), .mean_ns = (2 * i + 1) * MS, .depth = 4};
+		for (uint32_t device = 0; device < 3 / cores; device++) {
+			struct sim_stream *added = sim_stream(sim, &stream, SCHED_NORMAL, device);
+			first = first ? first : added;
+		}
+	}
+	run(sim);
+	return look(sim, 16, first);
+}
+
+static const struct {
+	uint32_t cores;
+	const char *jain, *lag;
+} threes[] = {{3, "E with 3 cores, Jain", "E with 3 cores: worst lag / (two longest jobs)"},
+	      {1, "E with 3 devices, Jain", "E with 3 devices: worst lag / (two longest jobs)"}};
+
+START_TEST(three_jobs_at_a_time_are_shared_as_well)
+{
+	double jain = -1, fifo_jain = 0, lag = 0;
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct outcome fair = run_e_on_three(&sched_fair, seed, threes[_i].cores);
+		worst_low(&jain, fair.jain);
+		worst_high(&lag, fair.lag_of_two);
+		worst_high(&fifo_jain, run_e_on_three(&sched_fifo, seed, threes[_i].cores).jain);
+	}
+	table_row(threes[_i].jain, fifo_jain, jain, ">= 0.999");
+	table_row(threes[_i].lag, -1, lag, "<= 1");
+	ck_assert_double_ge(jain, 0.999);
+	ck_assert_double_le(fifo_jain, 0.80);
+	ck_assert_double_le(lag, 1);
+}
+END_TEST
+
 START_TEST(switches_that_cost_time_are_shared_as_well)
 {
 	double jain = -1, fifo_jain = 0, lag = 0, switching = 0;
@@ -256,6 +304,7 @@ int main(void)
 	tcase_add_test(tcase, an_interactive_tenant_waits_for_one_job_at_most);
 	tcase_add_test(tcase, shares_follow_the_weights);
 	tcase_add_test(tcase, many_tenants_with_different_jobs_get_the_same_time);
+	tcase_add_loop_test(tcase, three_jobs_at_a_time_are_shared_as_well, 0, sizeof(threes) / sizeof(threes[0]));
 	tcase_add_test(tcase, switches_that_cost_time_are_shared_as_well);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
