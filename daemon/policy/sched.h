@@ -81,6 +81,7 @@ struct sched_queue {
 		struct sched_node node;
 		struct heap_node urgent;
 		struct sched_item *first, *last; /* by arrival */
+		uint64_t spread_ns; /* mean error of the estimates */
 	} own;
 };
 
@@ -94,6 +95,8 @@ struct sched_item {
 		struct sched_item *prev, *next;
 		enum { SCHED_ITEM_AWAY = 0, SCHED_ITEM_QUEUED, SCHED_ITEM_RUNNING } state;
 		struct heap_node late; /* by the latest start that meets the deadline */
+		uint64_t latest_ns;
+		uint64_t running_ns; /* that it takes at most, once it runs */
 		uint64_t charged_ns;
 		enum sched_class class; /* that was charged */
 		bool contended; /* a better class had work when it was dispatched */
@@ -150,7 +153,10 @@ struct sched_ops {
 	 * not run: for a caller that does not want to change the tenure yet.
 	 */
 	struct sched_item *(*pick_of)(struct sched *sched, struct sched_session *session, uint64_t now_ns);
-	/* An item that waits and can no longer meet its deadline, NULL if there is none. The caller removes it. */
+	/*
+	 * An item that waits and can no longer be relied on to meet its deadline, behind what runs and by what
+	 * estimates are worth; NULL if there is none. The caller removes it.
+	 */
 	struct sched_item *(*pick_late)(struct sched *sched, uint32_t device, uint64_t now_ns);
 	/*
 	 * When pick_next() may find something where it found nothing, or pick_late(), though nothing was called in

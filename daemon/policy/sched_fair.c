@@ -123,6 +123,7 @@ static void fair_queue_open(struct sched *sched, struct sched_queue *queue)
 	(void)sched;
 	queue->own.first = NULL;
 	queue->own.last = NULL;
+	queue->own.spread_ns = 0;
 	queue->own.urgent = (struct heap_node){0};
 	node_init(&queue->own.node, &queue->session->own.nodes[queue->class], queue->weight);
 }

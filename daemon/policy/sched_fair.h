@@ -22,7 +22,7 @@ struct fair_class {
 struct fair_device {
 	struct fair_class of[SCHED_CLASSES];
 	struct sched_classes classes;
-	struct heap late; /* struct sched_item */
+	struct sched_late late;
 	struct heap held; /* struct sched_place, by the end of it */
 };
 
@@ -50,14 +50,6 @@ struct sched_place {
 	uint64_t held_until_ns;
 	struct fair_share of[SCHED_CLASSES];
 };
-
-/* No item is charged more than 52 days: sums and products stay inside 64 bits. */
-#define FAIR_LONGEST_NS (1ull << 52)
-
-static inline uint64_t fair_bounded(uint64_t ns)
-{
-	return ns < FAIR_LONGEST_NS ? ns : FAIR_LONGEST_NS;
-}
 
 static inline struct sched_place *fair_place(const struct sched_session *session)
 {

@@ -74,7 +74,7 @@ static struct amount before_in_queue(const struct sched_item *item)
 	struct amount sum = {0, 0};
 
 	for (const struct sched_item *other = item->own.prev; other; other = other->own.prev)
-		add(&sum, (struct amount){1, fair_bounded(other->estimate_ns)});
+		add(&sum, (struct amount){1, sched_bounded(other->estimate_ns)});
 	return sum;
 }
 
@@ -92,7 +92,7 @@ static struct amount urgent_before(const struct sched_item *item)
 		     other = other->own.next) {
 			if (item->deadline_ns && other->deadline_ns >= item->deadline_ns)
 				break;
-			add(&sum, (struct amount){1, fair_bounded(other->estimate_ns)});
+			add(&sum, (struct amount){1, sched_bounded(other->estimate_ns)});
 		}
 	}
 	return sum;
@@ -146,7 +146,7 @@ void fair_explain(struct sched *sched, const struct sched_item *item, uint64_t n
 	add(&sum, tenants_before(sched, &place->device->of[class], &place->of[class], sum, now_ns));
 	why->ahead[class] = sum.items;
 	why->ahead_ns = sum.ns;
-	better_classes(place->device, class, sum.ns + fair_bounded(item->estimate_ns), why);
+	better_classes(place->device, class, sum.ns + sched_bounded(item->estimate_ns), why);
 	for (int i = 0; i < SCHED_CLASSES; i++)
 		why->position += why->ahead[i];
 }

@@ -39,7 +39,7 @@ struct sched_item *fair_pick_next(struct sched *sched, uint32_t device_index, ui
 		if (!classes_has_earned(&device->classes, class, 0))
 			continue;
 		struct sched_item *item = pick_in_class(sched, device, (enum sched_class) class, now_ns);
-		if (classes_has_earned(&device->classes, (enum sched_class) class, fair_bounded(item->estimate_ns)))
+		if (classes_has_earned(&device->classes, (enum sched_class) class, sched_bounded(item->estimate_ns)))
 			return item;
 	}
 	return pick_in_class(sched, device, best, now_ns);
@@ -70,7 +70,7 @@ uint64_t fair_next_change(struct sched *sched, uint32_t device_index, uint64_t n
 		return UINT64_MAX;
 	struct fair_device *device = &sched->device[device_index];
 	fair_let_go(device, now_ns);
-	uint64_t next = late_at(&device->late);
+	uint64_t next = late_at(&device->late, now_ns);
 	if (!heap_empty(&device->held)) {
 		const struct sched_place *place = heap_entry(device->held.first, const struct sched_place, held);
 		if (place->held_until_ns < next)

@@ -4,7 +4,7 @@
 
 static uint64_t estimate_of(const struct sched_item *item)
 {
-	return fair_bounded(item->estimate_ns);
+	return sched_bounded(item->estimate_ns);
 }
 
 /*
@@ -83,7 +83,7 @@ void fair_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 	item->own.state = SCHED_ITEM_QUEUED;
 	node_wait(&queue->own.node, 1, estimate_of(item), ++sched->order);
 	fair_wait(sched, queue->session, queue->class, 1, estimate_of(item), now_ns);
-	late_add(&device_of(item)->late, item);
+	late_add(&device_of(item)->late, item, now_ns);
 }
 
 static void unqueue(struct sched_item *item)
@@ -115,6 +115,7 @@ void fair_dispatched(struct sched *sched, struct sched_item *item, uint64_t now_
 	node_start(&place->device->of[class].root, ns, in_tree(ns), 0);
 	classes_spend(&place->device->classes, class, item->own.contended, ns);
 	bucket_take(&place->bucket, ns, now_ns);
+	late_start(&place->device->late, item, now_ns);
 	hold(place, now_ns);
 	fair_update(place, class, now_ns);
 }
@@ -128,6 +129,7 @@ static void end(struct sched_item *item, uint64_t used_ns, uint64_t now_ns)
 	uint64_t charged_ns = item->own.charged_ns;
 
 	item->own.state = SCHED_ITEM_AWAY;
+	late_end(&place->device->late, item, now_ns);
 	node_end(&item->queue->own.node, in_tree(charged_ns), used_ns);
 	node_end(&session->own.nodes[class], in_tree(charged_ns), used_ns);
 	node_end(&place->of[class].node, in_tree(charged_ns), used_ns);
@@ -144,12 +146,13 @@ static void end(struct sched_item *item, uint64_t used_ns, uint64_t now_ns)
 
 void fair_completed(struct sched *sched, struct sched_item *item, uint64_t device_ns, uint64_t now_ns)
 {
-	uint64_t used_ns = fair_bounded(device_ns);
+	uint64_t used_ns = sched_bounded(device_ns);
 
 	(void)sched;
 	if (item->own.state != SCHED_ITEM_RUNNING)
 		return;
 	end(item, used_ns, now_ns);
+	late_learn(item, used_ns);
 	classes_elapse(&device_of(item)->classes, item->own.class, used_ns, now_ns);
 }
 
@@ -173,7 +176,7 @@ void fair_charge(struct sched *sched, struct sched_session *session, enum sched_
 {
 	struct sched_place *place = fair_place(session);
 	struct sched_classes *classes = &place->device->classes;
-	uint64_t ns = fair_bounded(device_ns);
+	uint64_t ns = sched_bounded(device_ns);
 
 	(void)sched;
 	node_charge(&session->own.nodes[class], ns);

@@ -98,7 +98,10 @@ static void submit(struct sim *sim, struct sim_stream *stream)
 		return;
 	}
 	*free_item = (struct sim_item){
-	    .item = {.queue = &stream->queue, .arrival = ++sim->arrivals, .estimate_ns = stream->estimate_ns},
+	    .item = {.queue = &stream->queue,
+		     .arrival = ++sim->arrivals,
+		     .estimate_ns = stream->estimate_ns,
+		     .deadline_ns = stream->within_ns && !sim->options.blind ? sim->now + stream->within_ns : 0},
 	    .stream = stream,
 	    .device_ns = random_lognormal(&sim->random, stream->mean_ns, VARIATION),
 	    .submitted_ns = sim->now,
@@ -145,6 +148,15 @@ static void note_latency(struct sim_stream *stream, uint64_t ns)
 			abort();
 	}
 	stream->latency_ns[stream->latencies++] = ns;
+}
+
+static void note_end(struct sim_stream *stream, const struct sim_item *item, uint64_t latency_ns)
+{
+	note_latency(stream, latency_ns);
+	if (latency_ns > stream->within_ns)
+		return;
+	stream->in_time++;
+	stream->in_time_ns += item->device_ns;
 }
 
 static struct sim_service *service_of(struct sim *sim, const struct sim_stream *stream)
@@ -194,7 +206,7 @@ static void job_ends(struct sim *sim, struct sim_device *device)
 		service->longest_ns = item->device_ns;
 	stream->estimate_ns = (stream->estimate_ns * 3 + item->device_ns) / 4;
 	sim->options.ops->completed(sim->sched, &item->item, item->device_ns, sim->now);
-	note_latency(stream, sim->now - item->submitted_ns);
+	note_end(stream, item, sim->now - item->submitted_ns);
 	if (sim->options.lag)
 		note_lag(sim, device);
 	item->used = false;
@@ -225,10 +237,25 @@ static bool has_room(const struct sim *sim, const struct sim_device *device)
 	return device->count < sim->options.max_in_flight && ahead_ns < MAX_AHEAD_NS;
 }
 
+static void shed_late(struct sim *sim, const struct sim_device *device)
+{
+	struct sched_item *late;
+
+	while ((late = sim->options.ops->pick_late(sim->sched, (uint32_t)(device - sim->devices), sim->now)) != NULL) {
+		struct sim_item *item = (struct sim_item *)(void *)late;
+		sim->options.ops->remove(sim->sched, late, sim->now);
+		item->stream->shed++;
+		item->used = false;
+	}
+}
+
 /* As the daemon feeds its devices: what is picked runs in the tenure of its session. */
 static void feed(struct sim *sim, struct sim_device *device)
 {
-	while (!device->target && has_room(sim, device)) {
+	while (!device->target) {
+		shed_late(sim, device);
+		if (!has_room(sim, device))
+			return;
 		struct sched_item *picked =
 		    quantum_pick(&device->quantum, sim->options.ops, sim->sched, (uint32_t)(device - sim->devices),
 				 device->attached ? &device->attached->session : NULL, sim->now);
@@ -298,6 +325,15 @@ void sim_run(struct sim *sim, uint64_t until_ns)
 
 /* ------------------------------------------------------------------ what is measured */
 
+static void forget_stream(struct sim_stream *stream)
+{
+	stream->latencies = 0;
+	stream->missed = 0;
+	stream->shed = 0;
+	stream->in_time = 0;
+	stream->in_time_ns = 0;
+}
+
 void sim_measure(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->tenant_count; i++)
@@ -307,7 +343,7 @@ void sim_measure(struct sim *sim)
 			service->longest_gap_ns = 0;
 		}
 	for (uint32_t i = 0; i < sim->stream_count; i++)
-		sim->streams[i].latencies = 0;
+		forget_stream(&sim->streams[i]);
 	for (uint32_t i = 0; i < SIM_DEVICES; i++) {
 		struct sim_device *device = &sim->devices[i];
 		device->busy_ns = 0;

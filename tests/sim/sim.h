@@ -31,6 +31,7 @@ struct sim_options {
 	uint32_t max_in_flight; /* 0: 2, or one for each core */
 	uint32_t cores; /* of a device: with more than one, each runs a job of whoever is next. 0: 1 */
 	uint64_t switch_ns; /* what a change of session takes */
+	bool blind; /* the scheduler hears of no deadline */
 	bool lag; /* measure it between the tenants of a device: all of them have work there all the time */
 };
 
@@ -54,7 +55,10 @@ struct sim_stream {
 	uint64_t start_ns;
 	uint64_t next_ns; /* the next submission by the clock */
 	uint64_t estimate_ns;
+	uint64_t within_ns; /* deadline of each, from its submission; 0: none */
 	uint64_t missed; /* submissions for which there was no room */
+	uint64_t shed; /* that never ran */
+	uint64_t in_time, in_time_ns; /* that met their deadlines */
 	struct sim_item items[SIM_DEPTH];
 	uint64_t *latency_ns;
 	size_t latencies;
@@ -103,8 +107,10 @@ struct sim {
 struct sim *sim_new(const struct sim_options *options);
 void sim_free(struct sim *sim);
 uint32_t sim_tenant(struct sim *sim, uint32_t weight, uint32_t time_permille);
-/* From `template` the public fields: tenant, mean_ns, estimate_ns, depth or period_ns, start_ns; class and device
- * beside it. */
+/*
+ * From `template` the public fields: tenant, mean_ns, estimate_ns, within_ns, depth or period_ns, start_ns; class and
+ * device beside it.
+ */
 struct sim_stream *sim_stream(struct sim *sim, const struct sim_stream *template, enum sched_class class,
 			      uint32_t device);
 /* Until that time. */
