@@ -158,6 +158,8 @@ struct sched_ops {
 	 * estimates are worth; NULL if there is none. The caller removes it.
 	 */
 	struct sched_item *(*pick_late)(struct sched *sched, uint32_t device, uint64_t now_ns);
+	/* When what runs is estimated to have ended, at the latest: what is dispatched now starts then. */
+	uint64_t (*free_at)(struct sched *sched, uint32_t device, uint64_t now_ns);
 	/*
 	 * When pick_next() may find something where it found nothing, or pick_late(), though nothing was called in
 	 * between: after now_ns. UINT64_MAX: never.

@@ -223,6 +223,7 @@ const struct sched_ops sched_fair = {
     .pick_next = fair_pick_next,
     .pick_of = fair_pick_of,
     .pick_late = fair_pick_late,
+    .free_at = fair_free_at,
     .next_change = fair_next_change,
     .dispatched = fair_dispatched,
     .completed = fair_completed,

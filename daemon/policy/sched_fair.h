@@ -91,6 +91,7 @@ void fair_charge(struct sched *sched, struct sched_session *session, enum sched_
 struct sched_item *fair_pick_next(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns);
 struct sched_item *fair_pick_of(struct sched *sched, struct sched_session *session, uint64_t now_ns);
 struct sched_item *fair_pick_late(struct sched *sched, uint32_t device, uint64_t now_ns);
+uint64_t fair_free_at(struct sched *sched, uint32_t device, uint64_t now_ns);
 uint64_t fair_next_change(struct sched *sched, uint32_t device, uint64_t now_ns);
 /* Whose bucket has something again may be served again. */
 void fair_let_go(struct fair_device *device, uint64_t now_ns);

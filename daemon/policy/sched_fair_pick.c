@@ -64,6 +64,11 @@ struct sched_item *fair_pick_late(struct sched *sched, uint32_t device, uint64_t
 	return device < sched->devices ? late_first(&sched->device[device].late, now_ns) : NULL;
 }
 
+uint64_t fair_free_at(struct sched *sched, uint32_t device, uint64_t now_ns)
+{
+	return device < sched->devices ? late_free_at(&sched->device[device].late, now_ns) : now_ns;
+}
+
 uint64_t fair_next_change(struct sched *sched, uint32_t device_index, uint64_t now_ns)
 {
 	if (device_index >= sched->devices)

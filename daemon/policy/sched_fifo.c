@@ -138,6 +138,11 @@ static struct sched_item *fifo_pick_late(struct sched *sched, uint32_t device, u
 	return device < sched->devices ? late_first(&sched->device[device].late, now_ns) : NULL;
 }
 
+static uint64_t fifo_free_at(struct sched *sched, uint32_t device, uint64_t now_ns)
+{
+	return device < sched->devices ? late_free_at(&sched->device[device].late, now_ns) : now_ns;
+}
+
 static uint64_t fifo_next_change(struct sched *sched, uint32_t device, uint64_t now_ns)
 {
 	uint64_t next = device < sched->devices ? late_at(&sched->device[device].late, now_ns) : UINT64_MAX;
@@ -227,6 +232,7 @@ const struct sched_ops sched_fifo = {
     .pick_next = fifo_pick_next,
     .pick_of = fifo_pick_of,
     .pick_late = fifo_pick_late,
+    .free_at = fifo_free_at,
     .next_change = fifo_next_change,
     .dispatched = fifo_dispatched,
     .completed = fifo_completed,

@@ -74,12 +74,17 @@ void late_learn(struct sched_item *item, uint64_t used_ns)
 	item->queue->own.spread_ns = (item->queue->own.spread_ns * 7 + off) / 8;
 }
 
+uint64_t late_free_at(const struct sched_late *late, uint64_t now_ns)
+{
+	return late->running_ns && late->free_ns > now_ns ? late->free_ns : now_ns;
+}
+
 uint64_t late_at(const struct sched_late *late, uint64_t now_ns)
 {
 	if (heap_empty(&late->waiting))
 		return UINT64_MAX;
 	uint64_t latest = item_of(late->waiting.first)->own.latest_ns;
-	return late->running_ns && latest < late->free_ns ? now_ns : latest + 1;
+	return latest < late_free_at(late, now_ns) ? now_ns : latest + 1;
 }
 
 struct sched_item *late_first(const struct sched_late *late, uint64_t now_ns)

@@ -31,6 +31,8 @@ void late_remove(struct sched_late *late, struct sched_item *item);
 void late_start(struct sched_late *late, struct sched_item *item, uint64_t now_ns);
 void late_end(struct sched_late *late, struct sched_item *item, uint64_t now_ns);
 void late_learn(struct sched_item *item, uint64_t used_ns);
+/* When what runs has ended, as far as that is known. */
+uint64_t late_free_at(const struct sched_late *late, uint64_t now_ns);
 /* One that is late now, NULL if none is. */
 struct sched_item *late_first(const struct sched_late *late, uint64_t now_ns);
 /* When the next of them is, if nothing else happens; UINT64_MAX: never. */

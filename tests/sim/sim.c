@@ -438,13 +438,25 @@ static double longest_of_its_own(const struct sim *sim, uint32_t device, uint32_
 	return ((double)of->on[device].longest_ns + (double)sim->options.switch_ns / 2) / of->share.weight;
 }
 
-static double longest_of_all(const struct sim *sim, uint32_t device, uint32_t tenant)
+static double longest_job(const struct sim *sim, uint32_t device)
 {
 	double longest = 0;
 
 	for (uint32_t i = 0; i < sim->tenant_count; i++)
 		longest = fmax(longest, (double)sim->tenants[i].on[device].longest_ns);
-	return (longest + (double)sim->options.switch_ns / 2) / sim->tenants[tenant].share.weight;
+	return longest;
+}
+
+static double longest_of_all(const struct sim *sim, uint32_t device, uint32_t tenant)
+{
+	return (longest_job(sim, device) + (double)sim->options.switch_ns / 2) / sim->tenants[tenant].share.weight;
+}
+
+static double longest_turn(const struct sim *sim, uint32_t device, uint32_t tenant)
+{
+	double switching = (double)sim->options.switch_ns * (1 + QUANTUM_SWITCHES);
+
+	return (longest_job(sim, device) + switching) / sim->tenants[tenant].share.weight;
 }
 
 double sim_worst_lag(const struct sim *sim)
@@ -455,6 +467,11 @@ double sim_worst_lag(const struct sim *sim)
 double sim_worst_lag_of_two(const struct sim *sim)
 {
 	return worst_anywhere(sim, longest_of_all);
+}
+
+double sim_worst_lag_of_turns(const struct sim *sim)
+{
+	return worst_anywhere(sim, longest_turn);
 }
 
 static int compare_ns(const void *a, const void *b)

@@ -130,6 +130,8 @@ uint64_t sim_served(const struct sim *sim, uint32_t tenant);
 double sim_worst_lag(const struct sim *sim);
 /* The same of tenants of weight 100, as a part of two of the longest jobs of all, and one switch. */
 double sim_worst_lag_of_two(const struct sim *sim);
+/* The same as a part of two turns: each is a switch, a quantum and one of the longest jobs. */
+double sim_worst_lag_of_turns(const struct sim *sim);
 /* In milliseconds. Sorts. */
 double sim_percentile(struct sim_stream *stream, double part);
 

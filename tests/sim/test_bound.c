@@ -75,6 +75,22 @@ START_TEST(no_tenant_gets_further_ahead_than_two_of_the_longest_jobs)
 }
 END_TEST
 
+START_TEST(with_switches_no_tenant_gets_further_ahead_than_two_turns)
+{
+	double worst = 0;
+
+	for (uint64_t seed = 1; seed <= WORKLOADS; seed++) {
+		struct sim_options options = options_of(seed);
+		options.switch_ns = (1 + seed * 13 % 40) * MS / 20;
+		struct sim *sim = random_workload(seed, &options, seed % 8 < 4 ? 100 : 1);
+		worst = fmax(worst, sim_worst_lag_of_turns(sim));
+		sim_free(sim);
+	}
+	table_row("... switches: / two of (switch + quantum + longest job)", -1, worst, "<= 1");
+	ck_assert_double_le(worst, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("bound");
@@ -82,6 +98,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, no_tenant_gets_further_ahead_than_two_of_the_longest_jobs);
+	tcase_add_test(tcase, with_switches_no_tenant_gets_further_ahead_than_two_turns);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }
