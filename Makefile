@@ -211,7 +211,7 @@ $(foreach v,minor major,$(eval $(call version_rules,$(v))))
 # npud in the software NPU's virtual time.
 $(B)/tests/virtual/npud: $(B)/daemon/main.o $(B)/tests/virtual/npud_virtual.o $(B)/daemon.a
 	$(call step,LD)
-	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=sched_by_name -o $@ $^ $(LIBS_daemon)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=sched_by_name,--wrap=device_feed -o $@ $^ $(LIBS_daemon)
 ## make integration   npud, npu-emu and client processes together
 .PHONY: integration integration-programs
 integration-programs: $(INTEGRATION_BIN) $(B)/tests/virtual/npud

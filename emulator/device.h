@@ -31,6 +31,13 @@
 
 enum time_mode { TIME_HOST = 0, TIME_FIXED, TIME_COMPUTED, TIME_VIRTUAL };
 
+/* Shared with others: a file. */
+struct virtual_clock {
+	_Atomic uint64_t now_ns; /* no reset sets it back */
+	_Atomic uint64_t ended; /* in step: jobs */
+	_Atomic uint64_t may_end; /* in step: the device waits before more than so many have */
+};
+
 struct device_options {
 	uint32_t cores;
 	uint32_t threads; /* 0: as many as host processors */
@@ -40,7 +47,8 @@ struct device_options {
 	bool reset_keeps_gm;
 	bool hard_hangs; /* an abort of what runs hangs the device until a reset by the bus */
 	FILE *trace; /* borrowed; NULL = none */
-	_Atomic uint64_t *clock; /* borrowed; NULL = none: virtual time for others, which no reset sets back */
+	struct virtual_clock *clock; /* borrowed; NULL = none: virtual time for others */
+	bool in_step; /* with `clock`, more of which is there than the time */
 };
 
 struct device_stats {

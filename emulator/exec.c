@@ -293,8 +293,9 @@ static uint64_t exec_expire(struct device *device)
 
 		if (group->state == GROUP_DELAYED && group->finish_ns <= now) {
 			device->timers--;
-			tsm_group_finish(device, group);
-		} else if (group->state == GROUP_DELAYED) {
+			tsm_group_ended(device, group);
+		}
+		if (group->state == GROUP_DELAYED) {
 			next = !next || group->finish_ns < next ? group->finish_ns : next;
 		}
 		for (uint32_t t = 0; group->state == GROUP_RUNNING && t < group->count; t++) {

@@ -48,6 +48,7 @@ static void emu_usage(FILE *out)
 		    "  --stats FILE         counters as JSON, on exit and on SIGUSR1\n"
 		    "  --trace FILE         a line per register access\n"
 		    "  --clock FILE         add virtual time to the 64-bit number at the start of this file\n"
+		    "  --in-step            count job ends in the second number there, wait where it is the third\n"
 		    "  --log-level LEVEL    error, warn (default), info, debug\n"
 		    "  --version, --help\n",
 		    out);
@@ -128,6 +129,9 @@ static int emu_option(int option, const char *value, struct emu_options *options
 	case 'C':
 		options->clock = value;
 		return 0;
+	case 'i':
+		options->device.in_step = true;
+		return 0;
 	case 'n':
 		options->msix = false;
 		return 0;
@@ -161,6 +165,7 @@ static int emu_parse(int argc, char **argv, struct emu_options *options)
 					      {"stats", required_argument, NULL, 'S'},
 					      {"trace", required_argument, NULL, 'R'},
 					      {"clock", required_argument, NULL, 'C'},
+					      {"in-step", no_argument, NULL, 'i'},
 					      {"log-level", required_argument, NULL, 'l'},
 					      {"version", no_argument, NULL, 'V'},
 					      {"help", no_argument, NULL, 'h'},
@@ -182,7 +187,8 @@ static int emu_parse(int argc, char **argv, struct emu_options *options)
 			return -EINVAL;
 		}
 	}
-	if (optind < argc || !options->socket || (options->clock && options->device.time != TIME_VIRTUAL)) {
+	if (optind < argc || !options->socket || (options->clock && options->device.time != TIME_VIRTUAL) ||
+	    (options->device.in_step && !options->clock)) {
 		emu_usage(stderr);
 		return -EINVAL;
 	}
@@ -278,10 +284,9 @@ static int emu_clock_open(struct emu_options *options)
 
 	if (fd < 0)
 		return -errno;
-	off_t bytes = lseek(fd, 0, SEEK_END);
-	void *page = bytes < (off_t)sizeof(uint64_t)
-			 ? MAP_FAILED
-			 : mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	size_t used = options->device.in_step ? sizeof(struct virtual_clock) : sizeof(uint64_t);
+	void *page = lseek(fd, 0, SEEK_END) < (off_t)used ? MAP_FAILED
+							  : mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	(void)close(fd);
 	if (page == MAP_FAILED)

@@ -9,6 +9,7 @@
 
 #include "emulator/log.h"
 
+#define STEP_POLL_NS 20000u /* of the host's time: how often a job that has to wait looks whether it may end */
 #define TSM_STEPS 64u /* TCBs per turn, so that a chain that links to itself keeps no thread */
 
 struct group *group_take(struct device *device)
@@ -119,7 +120,7 @@ static void tsm_virtual_advance(struct device *device, uint64_t to)
 	if (to <= device->virtual_now)
 		return;
 	if (device->options.clock)
-		(void)atomic_fetch_add(device->options.clock, to - device->virtual_now);
+		(void)atomic_fetch_add(&device->options.clock->now_ns, to - device->virtual_now);
 	device->virtual_now = to;
 }
 
@@ -148,6 +149,8 @@ void tsm_group_finish(struct device *device, struct group *group)
 		return;
 	}
 	device->stats.jobs += group->ends_job;
+	if (device->options.in_step)
+		(void)atomic_fetch_add(&device->options.clock->ended, group->ends_job);
 	tsm_report_done(device, group, ZY3_INTR_CORE);
 }
 
@@ -166,18 +169,30 @@ static uint64_t group_length_ns(const struct device *device, const struct group 
 	return cycles; /* 1 GHz */
 }
 
+/* Others have not dealt with the last end yet. */
+static bool tsm_must_wait(const struct device *device, const struct group *group)
+{
+	const struct virtual_clock *clock = device->options.clock;
+
+	return device->options.in_step && group->list && group->ends_job && !group->culprit &&
+	       atomic_load(&clock->ended) >= atomic_load(&clock->may_end);
+}
+
 void tsm_group_ended(struct device *device, struct group *group)
 {
-	uint64_t length = group_length_ns(device, group);
+	uint64_t length = group_length_ns(device, group), now = emu_now_ns();
 
-	if (length && emu_now_ns() < group->started_ns + length) {
-		group->state = GROUP_DELAYED;
+	if (length && now < group->started_ns + length) {
 		group->finish_ns = group->started_ns + length;
-		device->timers++;
-		exec_wake(device);
+	} else if (tsm_must_wait(device, group)) {
+		group->finish_ns = now + STEP_POLL_NS;
+	} else {
+		tsm_group_finish(device, group);
 		return;
 	}
-	tsm_group_finish(device, group);
+	group->state = GROUP_DELAYED;
+	device->timers++;
+	exec_wake(device);
 }
 
 static bool tsm_retire(struct device *device, struct list *list)

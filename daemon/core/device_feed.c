@@ -238,11 +238,10 @@ void device_feed(struct device *device)
 {
 	if (device->redial)
 		ring_again(device);
-	if (device->state == DEV_READY)
-		shed_late(device);
 	for (;;) {
 		if (device->state != DEV_READY)
 			return;
+		shed_late(device);
 		if (device->lost) {
 			device_lost(device);
 			return;

@@ -20,7 +20,8 @@ struct sched_item *quantum_pick(const struct quantum *quantum, const struct sche
 {
 	struct sched_item *next = ops->pick_next(sched, device, attached ? attached->id : 0, now_ns);
 
-	if (!next || !attached || shares_tenure(next->queue->session, attached) || now_ns >= quantum->stay_until_ns)
+	if (!next || !attached || shares_tenure(next->queue->session, attached) ||
+	    ops->free_at(sched, device, now_ns) >= quantum->stay_until_ns)
 		return next;
 	struct sched_item *own = ops->pick_of(sched, attached, now_ns);
 	return own ? own : next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How long a session keeps the device: while it has work, for several times what its switch took, so that at most a
- * fifth of the time goes into switching; not for ever, since the others wait. Work of a better class ends it at once.
+ * ninth of the time goes into switching; not for ever, since the others wait. Work of a better class ends it at once.
  */
 #ifndef NPUD_POLICY_QUANTUM_H
 #define NPUD_POLICY_QUANTUM_H
@@ -10,7 +10,7 @@
 
 #include "daemon/policy/sched.h"
 
-#define QUANTUM_SWITCHES 4u
+#define QUANTUM_SWITCHES 8u
 #define QUANTUM_LONGEST_NS 1000000000ull
 
 struct quantum {

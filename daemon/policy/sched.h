@@ -23,8 +23,9 @@ enum sched_class { SCHED_REALTIME = 0, SCHED_HIGH, SCHED_NORMAL, SCHED_IDLE, SCH
 struct sched_params {
 	uint32_t devices;
 	/*
-	 * A tenant that waited so long for what its class gets is next, however small its weight; but not twice in a
-	 * row, so that the weights still count when many have waited. 0: never.
+	 * A tenant that waited so long for what its class gets is next, however small its weight is beside the others';
+	 * but no sooner than if all weighed the same, and not twice in a row, so that the weights still count when many
+	 * have waited. 0: never.
 	 */
 	uint64_t ageing_ns;
 	/* Of the device time while it has work, at least, in permille. Of SCHED_REALTIME: ignored. */
@@ -81,6 +82,7 @@ struct sched_queue {
 		struct sched_node node;
 		struct heap_node urgent;
 		struct sched_item *first, *last; /* by arrival */
+		uint64_t spread_ns; /* mean error of the estimates */
 	} own;
 };
 
@@ -94,6 +96,8 @@ struct sched_item {
 		struct sched_item *prev, *next;
 		enum { SCHED_ITEM_AWAY = 0, SCHED_ITEM_QUEUED, SCHED_ITEM_RUNNING } state;
 		struct heap_node late; /* by the latest start that meets the deadline */
+		uint64_t latest_ns;
+		uint64_t running_ns; /* that it takes at most, once it runs */
 		uint64_t charged_ns;
 		enum sched_class class; /* that was charged */
 		bool contended; /* a better class had work when it was dispatched */
@@ -150,8 +154,13 @@ struct sched_ops {
 	 * not run: for a caller that does not want to change the tenure yet.
 	 */
 	struct sched_item *(*pick_of)(struct sched *sched, struct sched_session *session, uint64_t now_ns);
-	/* An item that waits and can no longer meet its deadline, NULL if there is none. The caller removes it. */
+	/*
+	 * An item that waits and can no longer be relied on to meet its deadline, behind what runs and by what
+	 * estimates are worth; NULL if there is none. The caller removes it.
+	 */
 	struct sched_item *(*pick_late)(struct sched *sched, uint32_t device, uint64_t now_ns);
+	/* When what runs is estimated to have ended, at the latest: what is dispatched now starts then. */
+	uint64_t (*free_at)(struct sched *sched, uint32_t device, uint64_t now_ns);
 	/*
 	 * When pick_next() may find something where it found nothing, or pick_late(), though nothing was called in
 	 * between: after now_ns. UINT64_MAX: never.

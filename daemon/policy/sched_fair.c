@@ -123,6 +123,7 @@ static void fair_queue_open(struct sched *sched, struct sched_queue *queue)
 	(void)sched;
 	queue->own.first = NULL;
 	queue->own.last = NULL;
+	queue->own.spread_ns = 0;
 	queue->own.urgent = (struct heap_node){0};
 	node_init(&queue->own.node, &queue->session->own.nodes[queue->class], queue->weight);
 }
@@ -150,14 +151,11 @@ void fair_update(struct sched_place *place, enum sched_class class, uint64_t now
 {
 	struct fair_class *all = &place->device->of[class];
 	struct fair_share *share = &place->of[class];
-	bool ready = node_is_ready(&share->node);
 
-	if (!ready) {
-		list_remove(&share->waiting);
-	} else if (list_empty(&share->waiting)) {
-		share->since_ns = now_ns;
-		list_append(&all->waiting, &share->waiting);
-	}
+	if (node_is_ready(&share->node))
+		fair_age_begin(all, share, now_ns);
+	else
+		fair_age_end(all, share);
 	classes_set_ready(&place->device->classes, class, node_first(&all->root) != NULL, now_ns);
 }
 
@@ -225,6 +223,7 @@ const struct sched_ops sched_fair = {
     .pick_next = fair_pick_next,
     .pick_of = fair_pick_of,
     .pick_late = fair_pick_late,
+    .free_at = fair_free_at,
     .next_change = fair_next_change,
     .dispatched = fair_dispatched,
     .completed = fair_completed,

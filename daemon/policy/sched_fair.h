@@ -14,13 +14,15 @@
 struct fair_class {
 	struct sched_node root;
 	struct list waiting; /* struct fair_share, the one that waits for the longest time first */
+	uint32_t waiting_count;
+	uint64_t waiting_weight;
 	bool by_age; /* the last one was served because it had waited */
 };
 
 struct fair_device {
 	struct fair_class of[SCHED_CLASSES];
 	struct sched_classes classes;
-	struct heap late; /* struct sched_item */
+	struct sched_late late;
 	struct heap held; /* struct sched_place, by the end of it */
 };
 
@@ -36,6 +38,8 @@ struct fair_share {
 	struct sched_node node;
 	struct list waiting;
 	uint64_t since_ns; /* that it waits, or was served the last time */
+	uint64_t since_tag; /* virtual time then */
+	uint64_t last_ns; /* that it was served for the last time */
 };
 
 /* A tenant on a device. */
@@ -46,14 +50,6 @@ struct sched_place {
 	uint64_t held_until_ns;
 	struct fair_share of[SCHED_CLASSES];
 };
-
-/* No item is charged more than 52 days: sums and products stay inside 64 bits. */
-#define FAIR_LONGEST_NS (1ull << 52)
-
-static inline uint64_t fair_bounded(uint64_t ns)
-{
-	return ns < FAIR_LONGEST_NS ? ns : FAIR_LONGEST_NS;
-}
 
 static inline struct sched_place *fair_place(const struct sched_session *session)
 {
@@ -75,6 +71,14 @@ void fair_leave(struct sched_session *session, enum sched_class class, uint32_t 
 /* After a change of what waits or is held. */
 void fair_update(struct sched_place *place, enum sched_class class, uint64_t now_ns);
 
+/* sched_fair_age.c: a tenant begins or ceases to wait, and is served for so long. */
+void fair_age_begin(struct fair_class *all, struct fair_share *share, uint64_t now_ns);
+void fair_age_end(struct fair_class *all, struct fair_share *share);
+void fair_age_served(const struct sched *sched, struct fair_class *all, struct fair_share *share, uint64_t ns,
+		     uint64_t now_ns);
+/* Who is next because it has waited for too long, NULL if nobody is. */
+struct fair_share *fair_age_due(const struct sched *sched, const struct fair_class *all, uint64_t now_ns);
+
 /* sched_fair_run.c */
 void fair_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns);
 void fair_dispatched(struct sched *sched, struct sched_item *item, uint64_t now_ns);
@@ -87,6 +91,7 @@ void fair_charge(struct sched *sched, struct sched_session *session, enum sched_
 struct sched_item *fair_pick_next(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns);
 struct sched_item *fair_pick_of(struct sched *sched, struct sched_session *session, uint64_t now_ns);
 struct sched_item *fair_pick_late(struct sched *sched, uint32_t device, uint64_t now_ns);
+uint64_t fair_free_at(struct sched *sched, uint32_t device, uint64_t now_ns);
 uint64_t fair_next_change(struct sched *sched, uint32_t device, uint64_t now_ns);
 /* Whose bucket has something again may be served again. */
 void fair_let_go(struct fair_device *device, uint64_t now_ns);

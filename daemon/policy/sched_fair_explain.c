@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Why an item waits: what would be served before it if nothing else came. Counted from the tags, not simulated: exact
- * where the items of each session take equally long, and without ageing; see sched_fair.h.
+ * where the items of each session take equally long. Of ageing it knows who is next by it; see sched_fair.h.
  */
 #include <string.h>
 
@@ -55,12 +55,26 @@ static struct amount siblings_before(const struct sched_node *node, uint64_t own
 	return sum;
 }
 
+/* Of other tenants. Who is next by its age has nobody before its first item, and goes before all the others. */
+static struct amount tenants_before(const struct sched *sched, const struct fair_class *all,
+				    const struct fair_share *own, struct amount of_own, uint64_t now_ns)
+{
+	const struct fair_share *aged = fair_age_due(sched, all, now_ns);
+
+	if (aged == own && of_own.items == 0)
+		return (struct amount){0, 0};
+	struct amount sum = siblings_before(&own->node, of_own.ns);
+	if (aged && aged != own && sibling_before(&aged->node, &own->node, of_own.ns).items == 0)
+		add(&sum, begins_within(&aged->node, 1));
+	return sum;
+}
+
 static struct amount before_in_queue(const struct sched_item *item)
 {
 	struct amount sum = {0, 0};
 
 	for (const struct sched_item *other = item->own.prev; other; other = other->own.prev)
-		add(&sum, (struct amount){1, fair_bounded(other->estimate_ns)});
+		add(&sum, (struct amount){1, sched_bounded(other->estimate_ns)});
 	return sum;
 }
 
@@ -78,7 +92,7 @@ static struct amount urgent_before(const struct sched_item *item)
 		     other = other->own.next) {
 			if (item->deadline_ns && other->deadline_ns >= item->deadline_ns)
 				break;
-			add(&sum, (struct amount){1, fair_bounded(other->estimate_ns)});
+			add(&sum, (struct amount){1, sched_bounded(other->estimate_ns)});
 		}
 	}
 	return sum;
@@ -120,7 +134,6 @@ void fair_explain(struct sched *sched, const struct sched_item *item, uint64_t n
 	const struct sched_place *place = fair_place(session);
 	enum sched_class class = item->queue->class;
 
-	(void)sched;
 	memset(why, 0, sizeof(*why));
 	if (item->own.state != SCHED_ITEM_QUEUED)
 		return;
@@ -130,10 +143,10 @@ void fair_explain(struct sched *sched, const struct sched_item *item, uint64_t n
 	struct amount sum = before_in_session(item);
 	add(&sum, siblings_before(&session->own.nodes[class], sum.ns));
 	why->ahead_of_tenant = sum.items;
-	add(&sum, siblings_before(&place->of[class].node, sum.ns));
+	add(&sum, tenants_before(sched, &place->device->of[class], &place->of[class], sum, now_ns));
 	why->ahead[class] = sum.items;
 	why->ahead_ns = sum.ns;
-	better_classes(place->device, class, sum.ns + fair_bounded(item->estimate_ns), why);
+	better_classes(place->device, class, sum.ns + sched_bounded(item->estimate_ns), why);
 	for (int i = 0; i < SCHED_CLASSES; i++)
 		why->position += why->ahead[i];
 }

@@ -13,24 +13,14 @@ static struct sched_item *pick_in_session(const struct sched_session *session, e
 	return queue ? heap_entry(queue, struct sched_queue, own.node)->own.first : NULL;
 }
 
-/* The tenant whose turn it is, or who has waited for too long. */
-static const struct fair_share *pick_share(const struct sched *sched, const struct fair_class *all, uint64_t now_ns)
-{
-	struct list *first = list_first(&all->waiting);
-	const struct fair_share *oldest = first ? list_entry(first, struct fair_share, waiting) : NULL;
-
-	if (sched->ageing_ns && !all->by_age && oldest && now_ns >= oldest->since_ns &&
-	    now_ns - oldest->since_ns >= sched->ageing_ns)
-		return oldest;
-	return heap_entry(node_first(&all->root), struct fair_share, node);
-}
-
 /* Something of the class is ready. */
 static struct sched_item *pick_in_class(const struct sched *sched, const struct fair_device *device,
 					enum sched_class class, uint64_t now_ns)
 {
-	const struct fair_share *share = pick_share(sched, &device->of[class], now_ns);
-	struct sched_node *node = node_first(&share->node);
+	const struct fair_class *all = &device->of[class];
+	const struct fair_share *aged = fair_age_due(sched, all, now_ns);
+	const struct sched_node *tenant = aged ? &aged->node : node_first(&all->root);
+	struct sched_node *node = node_first(tenant);
 
 	return pick_in_session(heap_entry(node - class, struct sched_session, own.nodes), class);
 }
@@ -49,7 +39,7 @@ struct sched_item *fair_pick_next(struct sched *sched, uint32_t device_index, ui
 		if (!classes_has_earned(&device->classes, class, 0))
 			continue;
 		struct sched_item *item = pick_in_class(sched, device, (enum sched_class) class, now_ns);
-		if (classes_has_earned(&device->classes, (enum sched_class) class, fair_bounded(item->estimate_ns)))
+		if (classes_has_earned(&device->classes, (enum sched_class) class, sched_bounded(item->estimate_ns)))
 			return item;
 	}
 	return pick_in_class(sched, device, best, now_ns);
@@ -74,13 +64,18 @@ struct sched_item *fair_pick_late(struct sched *sched, uint32_t device, uint64_t
 	return device < sched->devices ? late_first(&sched->device[device].late, now_ns) : NULL;
 }
 
+uint64_t fair_free_at(struct sched *sched, uint32_t device, uint64_t now_ns)
+{
+	return device < sched->devices ? late_free_at(&sched->device[device].late, now_ns) : now_ns;
+}
+
 uint64_t fair_next_change(struct sched *sched, uint32_t device_index, uint64_t now_ns)
 {
 	if (device_index >= sched->devices)
 		return UINT64_MAX;
 	struct fair_device *device = &sched->device[device_index];
 	fair_let_go(device, now_ns);
-	uint64_t next = late_at(&device->late);
+	uint64_t next = late_at(&device->late, now_ns);
 	if (!heap_empty(&device->held)) {
 		const struct sched_place *place = heap_entry(device->held.first, const struct sched_place, held);
 		if (place->held_until_ns < next)

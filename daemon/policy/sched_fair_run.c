@@ -4,7 +4,16 @@
 
 static uint64_t estimate_of(const struct sched_item *item)
 {
-	return fair_bounded(item->estimate_ns);
+	return sched_bounded(item->estimate_ns);
+}
+
+/*
+ * What runs may take longer than estimated, and then its tenant has more than its turn. So that it gets no further
+ * ahead by what follows in the hardware, a quarter more is counted until it ends.
+ */
+static uint64_t in_tree(uint64_t estimate_ns)
+{
+	return estimate_ns + estimate_ns / 4;
 }
 
 static void link_item(struct sched_queue *queue, struct sched_item *item)
@@ -74,7 +83,7 @@ void fair_enqueue(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 	item->own.state = SCHED_ITEM_QUEUED;
 	node_wait(&queue->own.node, 1, estimate_of(item), ++sched->order);
 	fair_wait(sched, queue->session, queue->class, 1, estimate_of(item), now_ns);
-	late_add(&device_of(item)->late, item);
+	late_add(&device_of(item)->late, item, now_ns);
 }
 
 static void unqueue(struct sched_item *item)
@@ -83,15 +92,6 @@ static void unqueue(struct sched_item *item)
 	unlink_item(item->queue, item);
 	fair_head_comes(item->queue);
 	late_remove(&device_of(item)->late, item);
-}
-
-/* The tenant was served: it waits again, from now on. */
-static void served(struct sched *sched, struct fair_class *all, struct fair_share *share, uint64_t now_ns)
-{
-	bool aged = sched->ageing_ns && now_ns >= share->since_ns && now_ns - share->since_ns >= sched->ageing_ns;
-
-	all->by_age = aged && !node_is_first(&share->node);
-	list_remove(&share->waiting);
 }
 
 void fair_dispatched(struct sched *sched, struct sched_item *item, uint64_t now_ns)
@@ -108,13 +108,14 @@ void fair_dispatched(struct sched *sched, struct sched_item *item, uint64_t now_
 	item->own.charged_ns = ns;
 	item->own.class = class;
 	item->own.contended = classes_best(&place->device->classes) < class;
-	served(sched, &place->device->of[class], &place->of[class], now_ns);
-	node_start(&queue->own.node, ns, ++sched->order);
-	node_start(&queue->session->own.nodes[class], ns, ++sched->order);
-	node_start(&place->of[class].node, ns, ++sched->order);
-	node_start(&place->device->of[class].root, ns, 0);
+	fair_age_served(sched, &place->device->of[class], &place->of[class], ns, now_ns);
+	node_start(&queue->own.node, ns, in_tree(ns), ++sched->order);
+	node_start(&queue->session->own.nodes[class], ns, in_tree(ns), ++sched->order);
+	node_start(&place->of[class].node, ns, in_tree(ns), ++sched->order);
+	node_start(&place->device->of[class].root, ns, in_tree(ns), 0);
 	classes_spend(&place->device->classes, class, item->own.contended, ns);
 	bucket_take(&place->bucket, ns, now_ns);
+	late_start(&place->device->late, item, now_ns);
 	hold(place, now_ns);
 	fair_update(place, class, now_ns);
 }
@@ -128,10 +129,11 @@ static void end(struct sched_item *item, uint64_t used_ns, uint64_t now_ns)
 	uint64_t charged_ns = item->own.charged_ns;
 
 	item->own.state = SCHED_ITEM_AWAY;
-	node_end(&item->queue->own.node, charged_ns, used_ns);
-	node_end(&session->own.nodes[class], charged_ns, used_ns);
-	node_end(&place->of[class].node, charged_ns, used_ns);
-	node_end(&place->device->of[class].root, charged_ns, used_ns);
+	late_end(&place->device->late, item, now_ns);
+	node_end(&item->queue->own.node, in_tree(charged_ns), used_ns);
+	node_end(&session->own.nodes[class], in_tree(charged_ns), used_ns);
+	node_end(&place->of[class].node, in_tree(charged_ns), used_ns);
+	node_end(&place->device->of[class].root, in_tree(charged_ns), used_ns);
 	if (used_ns > charged_ns) {
 		classes_spend(&place->device->classes, class, item->own.contended, used_ns - charged_ns);
 		bucket_take(&place->bucket, used_ns - charged_ns, now_ns);
@@ -144,12 +146,13 @@ static void end(struct sched_item *item, uint64_t used_ns, uint64_t now_ns)
 
 void fair_completed(struct sched *sched, struct sched_item *item, uint64_t device_ns, uint64_t now_ns)
 {
-	uint64_t used_ns = fair_bounded(device_ns);
+	uint64_t used_ns = sched_bounded(device_ns);
 
 	(void)sched;
 	if (item->own.state != SCHED_ITEM_RUNNING)
 		return;
 	end(item, used_ns, now_ns);
+	late_learn(item, used_ns);
 	classes_elapse(&device_of(item)->classes, item->own.class, used_ns, now_ns);
 }
 
@@ -173,7 +176,7 @@ void fair_charge(struct sched *sched, struct sched_session *session, enum sched_
 {
 	struct sched_place *place = fair_place(session);
 	struct sched_classes *classes = &place->device->classes;
-	uint64_t ns = fair_bounded(device_ns);
+	uint64_t ns = sched_bounded(device_ns);
 
 	(void)sched;
 	node_charge(&session->own.nodes[class], ns);

@@ -7,7 +7,7 @@
 
 struct fifo_device {
 	struct sched_item queue; /* head of a circular list */
-	struct heap late;
+	struct sched_late late;
 };
 
 struct sched {
@@ -69,7 +69,13 @@ static void fifo_session_move(struct sched *sched, struct sched_session *session
 	session->device = device;
 }
 
-static void fifo_queue(struct sched *sched, struct sched_queue *queue)
+static void fifo_queue_open(struct sched *sched, struct sched_queue *queue)
+{
+	(void)sched;
+	queue->own.spread_ns = 0;
+}
+
+static void fifo_queue_close(struct sched *sched, struct sched_queue *queue)
 {
 	(void)sched;
 	(void)queue;
@@ -102,7 +108,7 @@ static void fifo_enqueue(struct sched *sched, struct sched_item *item, uint64_t 
 	after->own.next->own.prev = item;
 	after->own.next = item;
 	item->own.state = SCHED_ITEM_QUEUED;
-	late_add(&sched->device[device].late, item);
+	late_add(&sched->device[device].late, item, now_ns);
 }
 
 static struct sched_item *fifo_pick_next(struct sched *sched, uint32_t device, uint64_t attached, uint64_t now_ns)
@@ -132,9 +138,14 @@ static struct sched_item *fifo_pick_late(struct sched *sched, uint32_t device, u
 	return device < sched->devices ? late_first(&sched->device[device].late, now_ns) : NULL;
 }
 
+static uint64_t fifo_free_at(struct sched *sched, uint32_t device, uint64_t now_ns)
+{
+	return device < sched->devices ? late_free_at(&sched->device[device].late, now_ns) : now_ns;
+}
+
 static uint64_t fifo_next_change(struct sched *sched, uint32_t device, uint64_t now_ns)
 {
-	uint64_t next = device < sched->devices ? late_at(&sched->device[device].late) : UINT64_MAX;
+	uint64_t next = device < sched->devices ? late_at(&sched->device[device].late, now_ns) : UINT64_MAX;
 
 	return next > now_ns ? next : now_ns;
 }
@@ -147,12 +158,18 @@ static void unlink_item(struct sched_item *item)
 	item->own.next = NULL;
 }
 
+static struct sched_late *late_of(struct sched *sched, const struct sched_item *item)
+{
+	return &sched->device[item->queue->session->device].late;
+}
+
 static void fifo_remove(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 {
-	(void)now_ns;
 	if (item->own.state == SCHED_ITEM_QUEUED) {
 		unlink_item(item);
-		late_remove(&sched->device[item->queue->session->device].late, item);
+		late_remove(late_of(sched, item), item);
+	} else if (item->own.state == SCHED_ITEM_RUNNING) {
+		late_end(late_of(sched, item), item, now_ns);
 	}
 	item->own.state = SCHED_ITEM_AWAY;
 }
@@ -160,12 +177,14 @@ static void fifo_remove(struct sched *sched, struct sched_item *item, uint64_t n
 static void fifo_dispatched(struct sched *sched, struct sched_item *item, uint64_t now_ns)
 {
 	fifo_remove(sched, item, now_ns);
+	late_start(late_of(sched, item), item, now_ns);
 	item->own.state = SCHED_ITEM_RUNNING;
 }
 
 static void fifo_completed(struct sched *sched, struct sched_item *item, uint64_t device_ns, uint64_t now_ns)
 {
-	(void)device_ns;
+	if (item->own.state == SCHED_ITEM_RUNNING)
+		late_learn(item, sched_bounded(device_ns));
 	fifo_remove(sched, item, now_ns);
 }
 
@@ -206,13 +225,14 @@ const struct sched_ops sched_fifo = {
     .session_open = fifo_session,
     .session_close = fifo_session,
     .session_move = fifo_session_move,
-    .queue_open = fifo_queue,
-    .queue_close = fifo_queue,
+    .queue_open = fifo_queue_open,
+    .queue_close = fifo_queue_close,
     .queue_change = fifo_queue_change,
     .enqueue = fifo_enqueue,
     .pick_next = fifo_pick_next,
     .pick_of = fifo_pick_of,
     .pick_late = fifo_pick_late,
+    .free_at = fifo_free_at,
     .next_change = fifo_next_change,
     .dispatched = fifo_dispatched,
     .completed = fifo_completed,

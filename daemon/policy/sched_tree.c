@@ -125,7 +125,7 @@ void node_leave(struct sched_node *node, uint32_t items, uint64_t ns)
 	settle(node);
 }
 
-void node_start(struct sched_node *node, uint64_t ns, uint64_t order)
+void node_start(struct sched_node *node, uint64_t ns, uint64_t charged_ns, uint64_t order)
 {
 	/* Out of turn, whoever begins now is not to begin behind those whose turn it was. */
 	if (node->parent && node_is_first(node) && node->parent->virtual_now < node->tag)
@@ -136,7 +136,7 @@ void node_start(struct sched_node *node, uint64_t ns, uint64_t order)
 	node->order = order;
 	if (node->parent)
 		heap_remove(&node->parent->children, &node->link);
-	pay(node, ns);
+	pay(node, charged_ns);
 	place(node);
 }
 
@@ -160,6 +160,16 @@ void node_charge(struct sched_node *node, uint64_t ns)
 	pay(node, ns);
 	place(node);
 	settle(node);
+}
+
+void node_call(struct sched_node *node)
+{
+	if (node->tag <= node->parent->virtual_now)
+		return;
+	heap_remove(&node->parent->children, &node->link);
+	node->tag = node->parent->virtual_now;
+	node->rest = 0;
+	place(node);
 }
 
 void node_hold(struct sched_node *node, bool held)

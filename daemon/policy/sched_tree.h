@@ -24,11 +24,13 @@ void node_set_weight(struct sched_node *node, uint32_t weight);
 /* Items below begin or cease to wait. `order` grows: it decides between equal tags. */
 void node_wait(struct sched_node *node, uint32_t items, uint64_t ns, uint64_t order);
 void node_leave(struct sched_node *node, uint32_t items, uint64_t ns);
-/* One that waited runs, is charged, and ends after having used so much. */
-void node_start(struct sched_node *node, uint64_t ns, uint64_t order);
+/* One that waited for so long runs, is charged, and ends after having used so much. */
+void node_start(struct sched_node *node, uint64_t ns, uint64_t charged_ns, uint64_t order);
 void node_end(struct sched_node *node, uint64_t charged_ns, uint64_t used_ns);
 /* Service beside the items. */
 void node_charge(struct sched_node *node, uint64_t ns);
+/* Its turn is now, if it was to come later. */
+void node_call(struct sched_node *node);
 /* Not to be served until it is let go; then it has no claim from the time between. */
 void node_hold(struct sched_node *node, bool held);
 

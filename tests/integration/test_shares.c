@@ -35,6 +35,7 @@ struct stage {
 	uint32_t weights[MAX_TENANTS];
 	unsigned tenants;
 	uint64_t from_ns, to_ns; /* of the time since the first job: what is measured */
+	unsigned max_in_flight; /* 0: as npud has it */
 };
 
 /* ------------------------------------------------------------------ the daemon in virtual time */
@@ -56,7 +57,9 @@ static void share_time(char *path)
 static struct harness *start(const char *policy, const struct stage *stage, const char *time)
 {
 	char path[] = "/tmp/npud-time-XXXXXX", members[2048];
-	int used = snprintf(members, sizeof(members), ",\"scheduler\":{\"policy\":\"%s\"},\"tenants\":[", policy);
+	int used =
+	    snprintf(members, sizeof(members), ",\"scheduler\":{\"policy\":\"%s\",\"max_in_flight\":%u},\"tenants\":[",
+		     policy, stage->max_in_flight ? stage->max_in_flight : 2);
 
 	for (unsigned t = 0; t < stage->tenants; t++)
 		used += snprintf(members + used, sizeof(members) - (size_t)used,
@@ -69,7 +72,7 @@ static struct harness *start(const char *policy, const struct stage *stage, cons
 	    .members = members,
 	    .socket = "\"mode\":\"0666\"",
 	    .log = "\"level\":\"warn\"",
-	    .emu_args = {"--time", time, "--clock", path},
+	    .emu_args = {"--time", time, "--clock", path, "--in-step"},
 	});
 	ck_assert_int_eq(unlink(path), 0);
 	return harness;
@@ -167,6 +170,8 @@ static int run_interactive(struct harness *harness, void *user)
 	struct npu_connection *connection = prepare(harness, &interactive->flow, &job);
 	uint64_t ticket;
 
+	/* Until all that the others queue has run once: then npud knows how long it takes. */
+	think(10 * interactive->think_ns);
 	for (unsigned i = 0; i < REQUESTS; i++) {
 		think(interactive->think_ns);
 		if (npu_job_submit(job, NULL, &ticket))
@@ -234,12 +239,11 @@ static void add_up(const struct past *past, const struct stage *stage, double sh
 	}
 }
 
-static void measure(const char *policy, struct stage *stage, double share_ns[MAX_TENANTS])
+/* What the clients of the stage made of the window. */
+static struct past run_stage(struct harness *harness, struct stage *stage)
 {
-	struct harness *harness = start(policy, stage, "virtual");
 	pid_t clients[MAX_FLOWS];
 	uint32_t backlog = 0;
-	double total = 0;
 
 	for (unsigned i = 0; i < stage->flow_count; i++)
 		backlog += stage->flows[i].depth;
@@ -249,7 +253,15 @@ static void measure(const char *policy, struct stage *stage, double share_ns[MAX
 		clients[i] = start_client(harness, run_flow, stage->flows[i].tenant, &stage->flows[i]);
 	for (unsigned i = 0; i < stage->flow_count; i++)
 		client_wait(clients[i]);
-	struct past past = past_read(harness);
+	return past_read(harness);
+}
+
+static void measure(const char *policy, struct stage *stage, double share_ns[MAX_TENANTS])
+{
+	struct harness *harness = start(policy, stage, "virtual");
+	struct past past = run_stage(harness, stage);
+	double total = 0;
+
 	add_up(&past, stage, share_ns);
 	npu_timeline_free(past.timeline);
 	stop(harness);
@@ -343,6 +355,40 @@ START_TEST(a_tenant_of_a_hundred_sessions_has_the_share_of_one)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ a session that has work all the time */
+
+/* The part of the window in which the device has nothing to do, though the host needs 20 us to give it something. */
+static double idle_part(uint64_t job_ns, unsigned max_in_flight)
+{
+	struct stage stage = {.flows = {{0, 8, job_ns}},
+			      .flow_count = 1,
+			      .tenants = 1,
+			      .from_ns = 20 * job_ns,
+			      .to_ns = 520 * job_ns,
+			      .max_in_flight = max_in_flight};
+	struct harness *harness = start("fair", &stage, "virtual");
+	double busy_ns[MAX_TENANTS];
+
+	atomic_store(&shared->host_ns, 20 * US);
+	struct past past = run_stage(harness, &stage);
+	add_up(&past, &stage, busy_ns);
+	npu_timeline_free(past.timeline);
+	stop(harness);
+	return 1 - busy_ns[0] / (double)(stage.to_ns - stage.from_ns);
+}
+
+START_TEST(the_device_is_not_idle_while_a_session_has_work)
+{
+	double of_1_ms = idle_part(MS, 2), of_100_us = idle_part(100 * US, 2);
+
+	ck_assert_double_le(of_1_ms, 0.01);
+	ck_assert_double_le(of_100_us, 0.05);
+	/* It is the second job in the hardware that does it. */
+	ck_assert_double_eq_tol(idle_part(MS, 1), 20.0 / 1020, 0.001);
+	ck_assert_double_eq_tol(idle_part(100 * US, 1), 20.0 / 120, 0.005);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ interactive beside a flood */
 
 static int compare(const void *a, const void *b)
@@ -420,6 +466,7 @@ int main(void)
 		tcase_add_test(all, shares_follow_the_weights_1_2_4);
 		tcase_add_test(all, sixteen_tenants_with_jobs_of_1_to_31_ms_get_the_same_time);
 		tcase_add_test(all, a_tenant_of_a_hundred_sessions_has_the_share_of_one);
+		tcase_add_test(all, the_device_is_not_idle_while_a_session_has_work);
 		tcase_add_loop_test(all, an_interactive_client_beside_a_flood_waits_for_what_is_in_the_hardware, 0,
 				    sizeof(floods) / sizeof(*floods));
 	}

@@ -24,8 +24,10 @@ struct sim *sim_new(const struct sim_options *options)
 	struct sim *sim = allocate(sizeof(*sim));
 
 	sim->options = *options;
+	if (sim->options.cores == 0)
+		sim->options.cores = 1;
 	if (sim->options.max_in_flight == 0)
-		sim->options.max_in_flight = 2;
+		sim->options.max_in_flight = sim->options.cores > 1 ? sim->options.cores : 2;
 	memcpy(params.remainder, options->remainder, sizeof(params.remainder));
 	sim->sched = options->ops->create(&params);
 	sim->random.state = options->seed;
@@ -74,7 +76,9 @@ struct sim_stream *sim_stream(struct sim *sim, const struct sim_stream *template
 	stream->queue =
 	    (struct sched_queue){.session = &stream->session, .class = class, .weight = SCHED_DEFAULT_WEIGHT};
 	stream->next_ns = stream->start_ns;
-	stream->estimate_ns = MS;
+	if (stream->estimate_ns == 0)
+		stream->estimate_ns = MS;
+	sim->tenants[template->tenant].on[device].present = true;
 	sim->options.ops->session_open(sim->sched, &stream->session);
 	sim->options.ops->queue_open(sim->sched, &stream->queue);
 	return stream;
@@ -94,7 +98,10 @@ static void submit(struct sim *sim, struct sim_stream *stream)
 		return;
 	}
 	*free_item = (struct sim_item){
-	    .item = {.queue = &stream->queue, .arrival = ++sim->arrivals, .estimate_ns = stream->estimate_ns},
+	    .item = {.queue = &stream->queue,
+		     .arrival = ++sim->arrivals,
+		     .estimate_ns = stream->estimate_ns,
+		     .deadline_ns = stream->within_ns && !sim->options.blind ? sim->now + stream->within_ns : 0},
 	    .stream = stream,
 	    .device_ns = random_lognormal(&sim->random, stream->mean_ns, VARIATION),
 	    .submitted_ns = sim->now,
@@ -113,16 +120,21 @@ static void arrive(struct sim *sim, struct sim_stream *stream)
 
 /* ------------------------------------------------------------------ the device */
 
-static void note_lag(struct sim *sim)
+static double by_weight(const struct sim_tenant *tenant, uint32_t device)
 {
+	return (double)tenant->on[device].served_ns / tenant->share.weight;
+}
+
+static void note_lag(struct sim *sim, struct sim_device *device)
+{
+	uint32_t index = (uint32_t)(device - sim->devices);
+
 	for (uint32_t a = 0; a < sim->tenant_count; a++) {
-		double of_a = (double)sim->tenants[a].served_ns / sim->tenants[a].share.weight;
+		double of_a = by_weight(&sim->tenants[a], index);
 		for (uint32_t b = 0; b < a; b++) {
-			double ahead = of_a - (double)sim->tenants[b].served_ns / sim->tenants[b].share.weight;
-			if (ahead < sim->lag_low[a][b])
-				sim->lag_low[a][b] = ahead;
-			if (ahead > sim->lag_high[a][b])
-				sim->lag_high[a][b] = ahead;
+			double ahead = of_a - by_weight(&sim->tenants[b], index);
+			device->lag_low[a][b] = fmin(device->lag_low[a][b], ahead);
+			device->lag_high[a][b] = fmax(device->lag_high[a][b], ahead);
 		}
 	}
 }
@@ -138,38 +150,67 @@ static void note_latency(struct sim_stream *stream, uint64_t ns)
 	stream->latency_ns[stream->latencies++] = ns;
 }
 
-static void first_starts(struct sim *sim, struct sim_device *device)
+static void note_end(struct sim_stream *stream, const struct sim_item *item, uint64_t latency_ns)
 {
-	struct sim_item *first = device->in_flight[0];
-	struct sim_tenant *tenant = &sim->tenants[first->stream->tenant];
-	uint64_t gap = sim->now - tenant->last_served_ns;
-
-	device->ends_ns = sim->now + first->device_ns;
-	if (gap > tenant->longest_gap_ns)
-		tenant->longest_gap_ns = gap;
-	tenant->last_served_ns = sim->now;
+	note_latency(stream, latency_ns);
+	if (latency_ns > stream->within_ns)
+		return;
+	stream->in_time++;
+	stream->in_time_ns += item->device_ns;
 }
 
-static void first_ends(struct sim *sim, struct sim_device *device)
+static struct sim_service *service_of(struct sim *sim, const struct sim_stream *stream)
 {
-	struct sim_item *item = device->in_flight[0];
-	struct sim_stream *stream = item->stream;
-	struct sim_tenant *tenant = &sim->tenants[stream->tenant];
+	return &sim->tenants[stream->tenant].on[stream->session.device];
+}
 
-	memmove(device->in_flight, device->in_flight + 1, (SIM_IN_FLIGHT - 1) * sizeof(device->in_flight[0]));
+/* On the cores that are free. */
+static void start_jobs(struct sim *sim, struct sim_device *device)
+{
+	while (device->started < device->count && device->started < sim->options.cores) {
+		struct sim_item *item = device->in_flight[device->started++];
+		struct sim_service *service = service_of(sim, item->stream);
+		uint64_t gap = sim->now - service->last_served_ns;
+		item->ends_ns = sim->now + item->device_ns;
+		if (gap > service->longest_gap_ns)
+			service->longest_gap_ns = gap;
+		service->last_served_ns = sim->now;
+	}
+}
+
+/* Which of those on the cores ends next. */
+static uint32_t first_to_end(const struct sim_device *device)
+{
+	uint32_t first = 0;
+
+	for (uint32_t i = 1; i < device->started; i++)
+		if (device->in_flight[i]->ends_ns < device->in_flight[first]->ends_ns)
+			first = i;
+	return first;
+}
+
+static void job_ends(struct sim *sim, struct sim_device *device)
+{
+	uint32_t at = first_to_end(device);
+	struct sim_item *item = device->in_flight[at];
+	struct sim_stream *stream = item->stream;
+	struct sim_service *service = service_of(sim, stream);
+
+	device->started--;
 	device->count--;
+	memmove(device->in_flight + at, device->in_flight + at + 1,
+		(device->count - at) * sizeof(device->in_flight[0]));
 	device->busy_ns += item->device_ns;
-	tenant->served_ns += item->device_ns;
-	if (item->device_ns > tenant->longest_ns)
-		tenant->longest_ns = item->device_ns;
+	service->served_ns += item->device_ns;
+	if (item->device_ns > service->longest_ns)
+		service->longest_ns = item->device_ns;
 	stream->estimate_ns = (stream->estimate_ns * 3 + item->device_ns) / 4;
 	sim->options.ops->completed(sim->sched, &item->item, item->device_ns, sim->now);
-	note_latency(stream, sim->now - item->submitted_ns);
+	note_end(stream, item, sim->now - item->submitted_ns);
 	if (sim->options.lag)
-		note_lag(sim);
+		note_lag(sim, device);
 	item->used = false;
-	if (device->count)
-		first_starts(sim, device);
+	start_jobs(sim, device);
 	if (stream->depth)
 		submit(sim, stream);
 }
@@ -181,7 +222,7 @@ static void switch_ends(struct sim *sim, struct sim_device *device)
 	quantum_begin(&device->quantum, sim->options.switch_ns, sim->now);
 	sim->options.ops->charge(sim->sched, &device->attached->session, device->target_class, sim->options.switch_ns,
 				 sim->now);
-	sim->tenants[device->attached->tenant].served_ns += sim->options.switch_ns;
+	service_of(sim, device->attached)->served_ns += sim->options.switch_ns;
 	device->switching_ns += sim->options.switch_ns;
 }
 
@@ -189,22 +230,39 @@ static bool has_room(const struct sim *sim, const struct sim_device *device)
 {
 	uint64_t ahead_ns = 0;
 
+	if (device->count < sim->options.cores)
+		return true;
 	for (uint32_t i = 0; i < device->count; i++)
 		ahead_ns += device->in_flight[i]->item.estimate_ns;
-	return device->count == 0 || (device->count < sim->options.max_in_flight && ahead_ns < MAX_AHEAD_NS);
+	return device->count < sim->options.max_in_flight && ahead_ns < MAX_AHEAD_NS;
+}
+
+static void shed_late(struct sim *sim, const struct sim_device *device)
+{
+	struct sched_item *late;
+
+	while ((late = sim->options.ops->pick_late(sim->sched, (uint32_t)(device - sim->devices), sim->now)) != NULL) {
+		struct sim_item *item = (struct sim_item *)(void *)late;
+		sim->options.ops->remove(sim->sched, late, sim->now);
+		item->stream->shed++;
+		item->used = false;
+	}
 }
 
 /* As the daemon feeds its devices: what is picked runs in the tenure of its session. */
 static void feed(struct sim *sim, struct sim_device *device)
 {
-	while (!device->target && has_room(sim, device)) {
+	while (!device->target) {
+		shed_late(sim, device);
+		if (!has_room(sim, device))
+			return;
 		struct sched_item *picked =
 		    quantum_pick(&device->quantum, sim->options.ops, sim->sched, (uint32_t)(device - sim->devices),
 				 device->attached ? &device->attached->session : NULL, sim->now);
 		if (!picked)
 			return;
 		struct sim_item *item = (struct sim_item *)(void *)picked;
-		if (item->stream != device->attached && device->count)
+		if (item->stream != device->attached && device->count && sim->options.cores == 1)
 			return;
 		if (item->stream != device->attached && sim->options.switch_ns) {
 			device->target = item->stream;
@@ -215,8 +273,7 @@ static void feed(struct sim *sim, struct sim_device *device)
 		device->attached = item->stream;
 		sim->options.ops->dispatched(sim->sched, picked, sim->now);
 		device->in_flight[device->count++] = item;
-		if (device->count == 1)
-			first_starts(sim, device);
+		start_jobs(sim, device);
 	}
 }
 
@@ -227,7 +284,7 @@ static uint64_t device_next(const struct sim *sim, const struct sim_device *devi
 	if (device->target)
 		return device->switched_ns;
 	if (device->count)
-		return device->ends_ns;
+		return device->in_flight[first_to_end(device)]->ends_ns;
 	return sim->options.ops->next_change(sim->sched, (uint32_t)(device - sim->devices), sim->now);
 }
 
@@ -244,17 +301,20 @@ static uint64_t next_event(const struct sim *sim)
 	return next;
 }
 
+static void device_acts(struct sim *sim, struct sim_device *device)
+{
+	if (device->target && device->switched_ns == sim->now)
+		switch_ends(sim, device);
+	while (!device->target && device->count && device_next(sim, device) == sim->now)
+		job_ends(sim, device);
+}
+
 void sim_run(struct sim *sim, uint64_t until_ns)
 {
 	for (uint64_t next = next_event(sim); next < until_ns; next = next_event(sim)) {
 		sim->now = next;
-		for (uint32_t i = 0; i < SIM_DEVICES; i++) {
-			struct sim_device *device = &sim->devices[i];
-			if (device->target && device->switched_ns == next)
-				switch_ends(sim, device);
-			else if (!device->target && device->count && device->ends_ns == next)
-				first_ends(sim, device);
-		}
+		for (uint32_t i = 0; i < SIM_DEVICES; i++)
+			device_acts(sim, &sim->devices[i]);
 		for (uint32_t i = 0; i < sim->stream_count; i++)
 			if (sim->streams[i].next_ns == next)
 				arrive(sim, &sim->streams[i]);
@@ -265,21 +325,41 @@ void sim_run(struct sim *sim, uint64_t until_ns)
 
 /* ------------------------------------------------------------------ what is measured */
 
+static void forget_stream(struct sim_stream *stream)
+{
+	stream->latencies = 0;
+	stream->missed = 0;
+	stream->shed = 0;
+	stream->in_time = 0;
+	stream->in_time_ns = 0;
+}
+
 void sim_measure(struct sim *sim)
 {
-	for (uint32_t i = 0; i < sim->tenant_count; i++) {
-		sim->tenants[i].served_ns = 0;
-		sim->tenants[i].longest_ns = 0;
-		sim->tenants[i].longest_gap_ns = 0;
-	}
+	for (uint32_t i = 0; i < sim->tenant_count; i++)
+		for (uint32_t device = 0; device < SIM_DEVICES; device++) {
+			struct sim_service *service = &sim->tenants[i].on[device];
+			service->served_ns = 0;
+			service->longest_gap_ns = 0;
+		}
 	for (uint32_t i = 0; i < sim->stream_count; i++)
-		sim->streams[i].latencies = 0;
+		forget_stream(&sim->streams[i]);
 	for (uint32_t i = 0; i < SIM_DEVICES; i++) {
-		sim->devices[i].busy_ns = 0;
-		sim->devices[i].switching_ns = 0;
+		struct sim_device *device = &sim->devices[i];
+		device->busy_ns = 0;
+		device->switching_ns = 0;
+		memset(device->lag_low, 0, sizeof(device->lag_low));
+		memset(device->lag_high, 0, sizeof(device->lag_high));
 	}
-	memset(sim->lag_low, 0, sizeof(sim->lag_low));
-	memset(sim->lag_high, 0, sizeof(sim->lag_high));
+}
+
+uint64_t sim_served(const struct sim *sim, uint32_t tenant)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t device = 0; device < SIM_DEVICES; device++)
+		sum += sim->tenants[tenant].on[device].served_ns;
+	return sum;
 }
 
 double sim_jain(const struct sim *sim, uint32_t count)
@@ -287,7 +367,7 @@ double sim_jain(const struct sim *sim, uint32_t count)
 	double sum = 0, squares = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		double x = (double)sim->tenants[i].served_ns / sim->tenants[i].share.weight;
+		double x = (double)sim_served(sim, i) / sim->tenants[i].share.weight;
 		sum += x;
 		squares += x * x;
 	}
@@ -299,41 +379,99 @@ double sim_share(const struct sim *sim, uint32_t tenant)
 	double all = 0;
 
 	for (uint32_t i = 0; i < sim->tenant_count; i++)
-		all += (double)sim->tenants[i].served_ns;
-	return (double)sim->tenants[tenant].served_ns / all;
+		all += (double)sim_served(sim, i);
+	return (double)sim_served(sim, tenant) / all;
 }
 
-static double lag_between(const struct sim *sim, uint32_t a, uint32_t b)
+static double mean_weight(const struct sim *sim, uint32_t device)
 {
-	return sim->lag_high[a][b] - sim->lag_low[a][b];
+	uint32_t sum = 0, count = 0;
+
+	for (uint32_t i = 0; i < sim->tenant_count; i++)
+		if (sim->tenants[i].on[device].present) {
+			sum += sim->tenants[i].share.weight;
+			count++;
+		}
+	return (double)sum / count;
+}
+
+/* It is there, and ageing does not serve it more than its weight does. */
+static bool follows_its_weight(const struct sim *sim, uint32_t tenant, uint32_t device)
+{
+	const struct sim_service *service = &sim->tenants[tenant].on[device];
+	bool may_age = sim->options.ageing_ns && service->longest_gap_ns >= sim->options.ageing_ns;
+
+	return service->present && (!may_age || sim->tenants[tenant].share.weight >= mean_weight(sim, device));
+}
+
+/* What a tenant may be ahead, on a device, by its weight. */
+typedef double allowance(const struct sim *sim, uint32_t device, uint32_t tenant);
+
+/* The worst of all pairs on the device. */
+static double worst_on(const struct sim *sim, uint32_t on, allowance *allowed)
+{
+	const struct sim_device *device = &sim->devices[on];
+	double worst = 0;
+
+	for (uint32_t a = 0; a < sim->tenant_count; a++)
+		for (uint32_t b = 0; b < a; b++)
+			if (follows_its_weight(sim, a, on) && follows_its_weight(sim, b, on))
+				worst = fmax(worst, (device->lag_high[a][b] - device->lag_low[a][b]) /
+							(allowed(sim, on, a) + allowed(sim, on, b)));
+	return worst;
+}
+
+static double worst_anywhere(const struct sim *sim, allowance *allowed)
+{
+	double worst = 0;
+
+	for (uint32_t on = 0; on < SIM_DEVICES; on++)
+		worst = fmax(worst, worst_on(sim, on, allowed));
+	return worst;
+}
+
+/* Half a switch for each of the two. */
+static double longest_of_its_own(const struct sim *sim, uint32_t device, uint32_t tenant)
+{
+	const struct sim_tenant *of = &sim->tenants[tenant];
+
+	return ((double)of->on[device].longest_ns + (double)sim->options.switch_ns / 2) / of->share.weight;
+}
+
+static double longest_job(const struct sim *sim, uint32_t device)
+{
+	double longest = 0;
+
+	for (uint32_t i = 0; i < sim->tenant_count; i++)
+		longest = fmax(longest, (double)sim->tenants[i].on[device].longest_ns);
+	return longest;
+}
+
+static double longest_of_all(const struct sim *sim, uint32_t device, uint32_t tenant)
+{
+	return (longest_job(sim, device) + (double)sim->options.switch_ns / 2) / sim->tenants[tenant].share.weight;
+}
+
+static double longest_turn(const struct sim *sim, uint32_t device, uint32_t tenant)
+{
+	double switching = (double)sim->options.switch_ns * (1 + QUANTUM_SWITCHES);
+
+	return (longest_job(sim, device) + switching) / sim->tenants[tenant].share.weight;
 }
 
 double sim_worst_lag(const struct sim *sim)
 {
-	double worst = 0;
-
-	for (uint32_t a = 0; a < sim->tenant_count; a++) {
-		const struct sim_tenant *of_a = &sim->tenants[a];
-		for (uint32_t b = 0; b < a; b++) {
-			const struct sim_tenant *of_b = &sim->tenants[b];
-			double allowed = (double)of_a->longest_ns / of_a->share.weight +
-					 (double)of_b->longest_ns / of_b->share.weight;
-			worst = fmax(worst, lag_between(sim, a, b) / allowed);
-		}
-	}
-	return worst;
+	return worst_anywhere(sim, longest_of_its_own);
 }
 
 double sim_worst_lag_of_two(const struct sim *sim)
 {
-	double worst = 0, longest = 0;
+	return worst_anywhere(sim, longest_of_all);
+}
 
-	for (uint32_t a = 0; a < sim->tenant_count; a++) {
-		longest = fmax(longest, (double)sim->tenants[a].longest_ns);
-		for (uint32_t b = 0; b < a; b++)
-			worst = fmax(worst, lag_between(sim, a, b) * SCHED_DEFAULT_WEIGHT);
-	}
-	return worst / (2 * longest + (double)sim->options.switch_ns);
+double sim_worst_lag_of_turns(const struct sim *sim)
+{
+	return worst_anywhere(sim, longest_turn);
 }
 
 static int compare_ns(const void *a, const void *b)

@@ -71,8 +71,8 @@ static double longest_gap(uint32_t light, uint64_t ageing_ns)
 		(void)add(sim, sim_tenant(sim, i < light ? 1 : SCHED_MAX_WEIGHT, 0), SCHED_NORMAL, 5 * MS);
 	run(sim);
 	for (uint32_t i = 0; i < light; i++) {
-		uint64_t open = sim->now - sim->tenants[i].last_served_ns;
-		gap = sim->tenants[i].longest_gap_ns > gap ? sim->tenants[i].longest_gap_ns : gap;
+		uint64_t open = sim->now - sim->tenants[i].on[0].last_served_ns;
+		gap = sim->tenants[i].on[0].longest_gap_ns > gap ? sim->tenants[i].on[0].longest_gap_ns : gap;
 		gap = open > gap ? open : gap;
 	}
 	sim_free(sim);
@@ -126,8 +126,8 @@ START_TEST(realtime_work_waits_for_one_job_of_a_lower_class)
 	run(sim);
 	double worst = sim_percentile(stream, 1), longest = 0;
 	for (uint32_t i = 1; i < sim->tenant_count; i++)
-		longest = fmax(longest, (double)sim->tenants[i].longest_ns / MS);
-	double own = (double)sim->tenants[0].longest_ns / MS;
+		longest = fmax(longest, (double)sim->tenants[i].on[0].longest_ns / MS);
+	double own = (double)sim->tenants[0].on[0].longest_ns / MS;
 	sim_free(sim);
 	/* And for the remainder of the others, which comes to one more now and then. */
 	table_row("realtime beside 8 x 8 ms: worst latency, ms", -1, worst, "<= its job + two of the others");
@@ -147,9 +147,9 @@ static double beside_a_sleeper(const struct sched_ops *ops)
 		(void)add_at(sim, sleeper, SCHED_NORMAL, 2 * MS, 60 * SECOND);
 	for (uint64_t at = 60 * SECOND; at < 80 * SECOND; at += SECOND) {
 		sim_run(sim, at);
-		uint64_t before = sim->tenants[busy].served_ns;
+		uint64_t before = sim->tenants[busy].on[0].served_ns;
 		sim_run(sim, at + SECOND);
-		least = fmin(least, (double)(sim->tenants[busy].served_ns - before) / SECOND);
+		least = fmin(least, (double)(sim->tenants[busy].on[0].served_ns - before) / SECOND);
 	}
 	sim_free(sim);
 	return least;
@@ -174,8 +174,8 @@ START_TEST(a_limit_of_time_is_exact_with_and_without_others)
 	(void)add(beside, sim_tenant(beside, 1, 0), SCHED_NORMAL, 7 * MS);
 	run(alone);
 	run(beside);
-	double share = (double)alone->tenants[0].served_ns / (double)LENGTH;
-	double limited = (double)beside->tenants[0].served_ns / (double)LENGTH;
+	double share = (double)alone->tenants[0].on[0].served_ns / (double)LENGTH;
+	double limited = (double)beside->tenants[0].on[0].served_ns / (double)LENGTH;
 	double idle = 1 - (double)beside->devices[0].busy_ns / (double)LENGTH;
 	sim_free(alone);
 	sim_free(beside);
@@ -216,7 +216,7 @@ START_TEST(a_run_with_one_seed_is_always_the_same)
 		(void)add(sim, sim_tenant(sim, 3, 0), SCHED_NORMAL, 2 * MS);
 		(void)add(sim, sim_tenant(sim, 7, 0), SCHED_NORMAL, 9 * MS);
 		run(sim);
-		served[i] = sim->tenants[0].served_ns;
+		served[i] = sim->tenants[0].on[0].served_ns;
 		sim_free(sim);
 	}
 	ck_assert_uint_eq(served[0], served[1]);

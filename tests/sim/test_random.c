@@ -33,6 +33,7 @@ enum state { FRESH = 0, QUEUED, RUNNING, ENDED };
 struct entry {
 	struct sched_item item;
 	enum state state;
+	uint64_t queued_ns; /* when */
 	uint32_t ends;
 	uint32_t device;
 };
@@ -111,6 +112,7 @@ static void submit(struct workload *w)
 					  .estimate_ns = below(w, 3) ? below(w, 20000000) : 0,
 					  .deadline_ns = below(w, 4) ? 0 : w->now + below(w, 200000000)};
 	entry->state = QUEUED;
+	entry->queued_ns = w->now;
 	sched_fair.enqueue(w->sched, &entry->item, w->now);
 }
 
@@ -185,6 +187,7 @@ static void take_back(struct workload *w)
 	sched_fair.remove(w->sched, &entry->item, w->now);
 	sched_fair.enqueue(w->sched, &entry->item, w->now);
 	entry->state = QUEUED;
+	entry->queued_ns = w->now;
 }
 
 static void cancel(struct workload *w)
@@ -203,9 +206,14 @@ static void shed(struct workload *w)
 
 	for (uint32_t device = 0; device < DEVICES; device++)
 		while ((item = sched_fair.pick_late(w->sched, device, w->now)) != NULL) {
-			require(w->now + item->estimate_ns > item->deadline_ns);
+			struct entry *entry = (struct entry *)(void *)item;
+			/* Where nothing is in the way, not before half of the time that it could wait. */
+			uint64_t at_once = entry->queued_ns + item->estimate_ns;
+			require(item->deadline_ns);
+			require(w->running[device] || item->deadline_ns < at_once ||
+				w->now - entry->queued_ns > (item->deadline_ns - at_once) / 2);
 			sched_fair.remove(w->sched, item, w->now);
-			end((struct entry *)(void *)item);
+			end(entry);
 		}
 }
 
@@ -285,6 +293,7 @@ static void step(struct workload *w)
 	shed(w);
 	for (uint32_t device = 0; device < DEVICES; device++) {
 		feed(w, device);
+		shed(w);
 		check_conservation(w, device);
 	}
 }

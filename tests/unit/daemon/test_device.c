@@ -496,14 +496,14 @@ START_TEST(a_tenure_is_worth_several_switches_while_its_session_has_work)
 	/* b came first, but a has hardly begun */
 	ck_assert_ptr_eq(world.device->attached, a->space);
 	ck_assert_uint_eq(world.device->in_flight_count, 1);
-	fake_now.v += 4 * NSEC_PER_MSEC;
+	fake_now.v += QUANTUM_SWITCHES * NSEC_PER_MSEC;
 	complete(&world, two);
 	ck_assert_ptr_eq(world.device->attached, b->space);
 	complete(&world, other);
 	complete(&world, three);
 	ck_assert_ptr_eq(world.device->attached, a->space);
 	/* and with nothing to do it goes at once */
-	fake_now.v += 4 * NSEC_PER_MSEC;
+	fake_now.v += QUANTUM_SWITCHES * NSEC_PER_MSEC;
 	run(&world, b, other);
 	ck_assert_ptr_eq(world.device->attached, b->space);
 	complete(&world, other);

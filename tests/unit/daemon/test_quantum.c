@@ -15,17 +15,17 @@ static int pick(const struct quantum *quantum, unsigned attached)
 	return item ? (int)(item->queue - queues) : -1;
 }
 
-START_TEST(a_tenure_lasts_four_switches_and_a_second_at_most)
+START_TEST(a_tenure_lasts_eight_switches_and_a_second_at_most)
 {
 	struct quantum quantum = {0};
 
 	quantum_begin(&quantum, 10 * MS, 100 * MS);
 	ck_assert_uint_eq(quantum.switch_ns, 10 * MS);
-	ck_assert_uint_eq(quantum.stay_until_ns, 140 * MS);
+	ck_assert_uint_eq(quantum.stay_until_ns, 180 * MS);
 	/* (3 × 10 + 50) / 4 */
 	quantum_begin(&quantum, 50 * MS, 200 * MS);
 	ck_assert_uint_eq(quantum.switch_ns, 20 * MS);
-	ck_assert_uint_eq(quantum.stay_until_ns, 280 * MS);
+	ck_assert_uint_eq(quantum.stay_until_ns, 360 * MS);
 	quantum_begin(&quantum, 5000 * MS, 0);
 	ck_assert_uint_eq(quantum.stay_until_ns, 1000 * MS);
 }
@@ -51,6 +51,33 @@ START_TEST(the_attached_session_stays_while_it_has_work)
 	sched_fair.remove(sched, own, now);
 	ck_assert_int_eq(pick(&quantum, 1), 0);
 	ck_assert_ptr_eq(quantum_pick(&quantum, &sched_fair, sched, 0, NULL, now), &items[0]);
+	world_end();
+}
+END_TEST
+
+START_TEST(what_runs_counts_in_the_quantum)
+{
+	const struct quantum quantum = {.stay_until_ns = 1000};
+
+	world_begin(&PLAIN);
+	open_all(0, 100, SCHED_NORMAL);
+	open_all(1, 100, SCHED_NORMAL);
+	struct sched_item *first = submit(1, 500);
+	sched_fair.dispatched(sched, first, now);
+	submit(0, 100);
+	submit(1, 500);
+	/* At 501 it would start. */
+	ck_assert_int_eq(pick(&quantum, 1), 1);
+	now = 499;
+	ck_assert_int_eq(pick(&quantum, 1), 1);
+	struct sched_item *second = submit(1, 500);
+	sched_fair.dispatched(sched, second, now);
+	ck_assert_int_eq(pick(&quantum, 1), 0);
+	sched_fair.completed(sched, first, 500, 499);
+	ck_assert_int_eq(pick(&quantum, 1), 1);
+	sched_fair.completed(sched, second, 500, 999);
+	now = 1000;
+	ck_assert_int_eq(pick(&quantum, 1), 0);
 	world_end();
 }
 END_TEST
@@ -94,8 +121,9 @@ int main(void)
 	Suite *suite = suite_create("quantum");
 	TCase *tcase = tcase_create("quantum");
 
-	tcase_add_test(tcase, a_tenure_lasts_four_switches_and_a_second_at_most);
+	tcase_add_test(tcase, a_tenure_lasts_eight_switches_and_a_second_at_most);
 	tcase_add_test(tcase, the_attached_session_stays_while_it_has_work);
+	tcase_add_test(tcase, what_runs_counts_in_the_quantum);
 	tcase_add_test(tcase, work_of_a_better_class_takes_over_at_once);
 	tcase_add_test(tcase, a_session_without_time_does_not_stay);
 	suite_add_tcase(suite, tcase);

@@ -197,6 +197,46 @@ START_TEST(ageing_does_not_move_the_virtual_time)
 }
 END_TEST
 
+START_TEST(no_weight_of_at_least_the_mean_is_served_out_of_turn)
+{
+	const struct sched_params params = {.devices = 1, .ageing_ns = 500};
+
+	world_begin(&params);
+	for (unsigned i = 0; i < 3; i++)
+		open_all(i, 100, SCHED_NORMAL);
+	for (int i = 0; i < 3; i++)
+		submit(0, 4000);
+	for (int i = 0; i < 12; i++) {
+		submit(1, 1000);
+		submit(2, 1000);
+	}
+	/* All wait for longer than 500, and each gets its turn. */
+	expect_runs("012121212012121212");
+	world_end();
+}
+END_TEST
+
+START_TEST(who_was_served_out_of_turn_owes_for_one_item)
+{
+	const struct sched_params params = {.devices = 1, .ageing_ns = 500};
+
+	world_begin(&params);
+	open_all(0, 1, SCHED_NORMAL);
+	open_all(1, 1000, SCHED_NORMAL);
+	open_all(2, 1, SCHED_NORMAL);
+	for (int i = 0; i < 10; i++)
+		submit(0, 1000);
+	for (int i = 0; i < 4; i++)
+		submit(1, 2000);
+	expect_runs("01010101");
+	/* The heavy one has left, and another light one comes: four items ahead would be four of its items. */
+	for (int i = 0; i < 4; i++)
+		submit(2, 1000);
+	expect_runs("202020");
+	world_end();
+}
+END_TEST
+
 /* ------------------------------------------------------------------ deadlines */
 
 START_TEST(deadlines_rule_inside_a_session_and_not_between_tenants)
@@ -235,14 +275,70 @@ START_TEST(what_is_late_is_found_and_when)
 	ck_assert_uint_eq(sched_fair.next_change(sched, 0, now), 701);
 	ck_assert_ptr_null(sched_fair.pick_late(sched, 0, 700));
 	ck_assert_ptr_eq(sched_fair.pick_late(sched, 0, 701), sooner);
-	sched_fair.dispatched(sched, sooner, 701);
-	/* What runs is late for nobody. */
-	ck_assert_uint_eq(sched_fair.next_change(sched, 0, 701), 901);
+	sched_fair.dispatched(sched, sooner, 601);
+	/* What runs is late for nobody, and makes late whoever cannot wait for its end at 1101. */
+	ck_assert_uint_eq(sched_fair.next_change(sched, 0, 601), 601);
+	ck_assert_ptr_eq(sched_fair.pick_late(sched, 0, 601), later);
+	sched_fair.completed(sched, sooner, 200, 801);
+	ck_assert_ptr_null(sched_fair.pick_late(sched, 0, 801));
+	ck_assert_uint_eq(sched_fair.next_change(sched, 0, 801), 901);
 	ck_assert_ptr_eq(sched_fair.pick_late(sched, 0, 901), later);
 	ck_assert_ptr_null(sched_fair.pick_late(sched, 7, 901));
 	sched_fair.remove(sched, later, now);
 	ck_assert_uint_eq(sched_fair.next_change(sched, 0, 901), UINT64_MAX);
 	world_end();
+}
+END_TEST
+
+/* Of four of 100, three take 80 more or less than estimated. */
+static void learn(const struct sched_ops *ops, struct sched *of)
+{
+	static const uint64_t used_ns[] = {100, 180, 20, 180};
+
+	for (int i = 0; i < 4; i++) {
+		struct sched_item *item = &items[item_count++];
+		*item = (struct sched_item){.queue = &queues[0], .arrival = item_count, .estimate_ns = 100};
+		ops->enqueue(of, item, now);
+		ops->dispatched(of, item, now);
+		ops->completed(of, item, used_ns[i], now);
+	}
+}
+
+static const struct sched_ops *const policies[] = {&sched_fair, &sched_fifo};
+
+START_TEST(deadlines_leave_room_for_what_estimates_are_off)
+{
+	const struct sched_ops *ops = policies[_i];
+	struct sched *of = ops->create(&PLAIN);
+
+	tenants[0] = (struct sched_tenant){.weight = 100};
+	sessions[0] = (struct sched_session){.tenant = &tenants[0], .id = 1, .weight = 100};
+	queues[0] = (struct sched_queue){.session = &sessions[0], .class = SCHED_NORMAL, .weight = 100};
+	ck_assert_int_eq(ops->tenant_open(of, &tenants[0]), 0);
+	ops->session_open(of, &sessions[0]);
+	ops->queue_open(of, &queues[0]);
+	item_count = 0;
+	now = 1;
+	learn(ops, of);
+	/* 0, then 80 / 8, (10 × 7 + 80) / 8 and (18 × 7 + 80) / 8 */
+	ck_assert_uint_eq(queues[0].own.spread_ns, 25);
+	struct sched_item wide = {.queue = &queues[0], .arrival = 10, .estimate_ns = 100, .deadline_ns = 1101};
+	struct sched_item tight = {.queue = &queues[0], .arrival = 11, .estimate_ns = 100, .deadline_ns = 131};
+	ops->enqueue(of, &wide, now);
+	/* Four times 25 earlier than at 1001. */
+	ck_assert_uint_eq(ops->next_change(of, 0, now), 902);
+	ops->enqueue(of, &tight, now);
+	/* But what could wait for 30 only may wait for 15. */
+	ck_assert_ptr_null(ops->pick_late(of, 0, now));
+	ck_assert_uint_eq(ops->next_change(of, 0, now), 17);
+	ops->dispatched(of, &tight, now);
+	/* From 1 to 201 at most; then there is as much time as before. */
+	ck_assert_uint_eq(ops->next_change(of, 0, now), 902);
+	ops->remove(of, &tight, now);
+	ops->remove(of, &wide, now);
+	ops->tenant_close(of, &tenants[0]);
+	ops->destroy(of);
+	tenants[0].own.places = NULL;
 }
 END_TEST
 
@@ -391,6 +487,32 @@ START_TEST(an_explanation_knows_remainders_deadlines_and_limits)
 }
 END_TEST
 
+START_TEST(what_is_next_by_its_age_has_nothing_before_it)
+{
+	const struct sched_params params = {.devices = 1, .ageing_ns = 500};
+	struct sched_why why;
+	unsigned aged = 0;
+
+	world_begin(&params);
+	for (unsigned i = 0; i < 3; i++)
+		open_all(i, i == 2 ? 1000 : 1 + i, SCHED_NORMAL);
+	for (unsigned i = 0; i < 24; i++)
+		submit(i % 3, 100);
+	for (uint32_t left = 12; left; left--) {
+		const struct sched_item *next = sched_fair.pick_next(sched, 0, 0, now);
+		for (uint32_t i = 0; i < item_count; i++) {
+			sched_fair.explain(sched, &items[i], now, &why);
+			if (items[i].own.state == SCHED_ITEM_QUEUED)
+				ck_assert_msg((why.position == 0) == (&items[i] == next), "%u with %u left", i, left);
+		}
+		aged += left < 10 && next->queue != &queues[2];
+		(void)run();
+	}
+	ck_assert_uint_ge(aged, 3);
+	world_end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sched_class");
@@ -405,13 +527,17 @@ int main(void)
 	tcase_add_test(tcase, an_item_that_took_longer_than_its_class_had_earned_is_paid_for_later);
 	tcase_add_test(tcase, who_waited_too_long_is_next_but_not_twice_in_a_row);
 	tcase_add_test(tcase, ageing_does_not_move_the_virtual_time);
+	tcase_add_test(tcase, no_weight_of_at_least_the_mean_is_served_out_of_turn);
+	tcase_add_test(tcase, who_was_served_out_of_turn_owes_for_one_item);
 	tcase_add_test(tcase, deadlines_rule_inside_a_session_and_not_between_tenants);
 	tcase_add_test(tcase, what_is_late_is_found_and_when);
+	tcase_add_loop_test(tcase, deadlines_leave_room_for_what_estimates_are_off, 0, 2);
 	tcase_add_test(tcase, a_limited_tenant_waits_for_its_time_even_on_an_idle_device);
 	tcase_add_test(tcase, a_limit_comes_with_no_claim_for_the_time_it_took);
 	tcase_add_test(tcase, what_a_limited_tenant_did_not_use_is_its_own_again);
 	tcase_add_test(tcase, the_position_of_an_item_is_what_runs_before_it);
 	tcase_add_test(tcase, an_explanation_knows_remainders_deadlines_and_limits);
+	tcase_add_test(tcase, what_is_next_by_its_age_has_nothing_before_it);
 	suite_add_tcase(suite, tcase);
 	return suite_main(suite);
 }
