@@ -42,7 +42,7 @@
 
 #define SCENE_ENUMERATOR(name) EV_##name,
 #define SCENE_NAME(name) #name,
-enum scene_event { SCENE_EVENTS(SCENE_ENUMERATOR) EV_COUNT };
+enum scene_event { SCENE_EVENTS(SCENE_ENUMERATOR) EV_COUNT, EV_OPERATOR = EV_RESET };
 static const char *const scene_event_names[] = {SCENE_EVENTS(SCENE_NAME)};
 
 struct scene {

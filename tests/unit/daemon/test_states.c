@@ -91,6 +91,8 @@ struct search {
 	uint32_t moved[ROWS][EV_COUNT];
 	uint32_t changed[EV_COUNT];
 	unsigned fds;
+	const struct path *from; /* NULL: where all begins */
+	bool operated; /* an operator joins in */
 	bool stranded; /* a device that is gone does not come back */
 	bool shares; /* both sessions are in one address space */
 	bool planted;
@@ -177,17 +179,18 @@ static const char *step(struct search *search, struct scene *scene, const struct
 static const char *expand(struct search *search, const struct path *path)
 {
 	static struct scene scene;
+	const int events = search->operated ? EV_COUNT : EV_OPERATOR;
 	const char *wrong = NULL;
 
 	go(search, &scene, path);
-	for (int event = 0; event < EV_COUNT && !wrong; event++) {
+	for (int event = 0; event < events && !wrong; event++) {
 		enum place place;
 		wrong = step(search, &scene, path, (enum scene_event)event, &place);
 		if (!wrong && place == PLACE_NEW)
 			wrong = scene_settle(&scene);
-		if (!wrong && (place != PLACE_SAME || event == EV_COUNT - 1))
+		if (!wrong && (place != PLACE_SAME || event == events - 1))
 			wrong = scene_end(&scene);
-		if (!wrong && place != PLACE_SAME && event < EV_COUNT - 1)
+		if (!wrong && place != PLACE_SAME && event < events - 1)
 			go(search, &scene, path);
 	}
 	for (unsigned i = 0; i < scene.logged && wrong; i++)
@@ -198,12 +201,10 @@ static const char *expand(struct search *search, const struct path *path)
 
 static const char *search_all(struct search *search, unsigned depth)
 {
-	static const struct path busy = {
-	    6, {EV_SUBMIT_A1, EV_WORKER_DONE, EV_SUBMIT_A2, EV_WORKER_DONE, EV_SUBMIT_B, EV_IRQ_FAULT}};
 	const char *wrong = NULL;
 
-	search->states = 1; /* where all begins */
-	search->paths[0] = search->stranded ? busy : (struct path){0};
+	search->states = 1;
+	search->paths[0] = search->from ? *search->from : (struct path){0};
 	search->at_depth[search->paths[0].steps] = 1;
 	for (uint32_t at = 0; at < search->states && !wrong && search->paths[at].steps < depth; at++) {
 		const struct path path = search->paths[at];
@@ -268,20 +269,26 @@ static void check_rows(const struct search *search, const int *rows, size_t coun
 		ck_assert_msg(search->tried[rows[i]], "there never was a %s", row_names[rows[i]]);
 }
 
+/* Whoever asked closes it. */
+static void run_search(struct search *search, unsigned depth)
+{
+	search_open(search);
+	const char *wrong = search_all(search, depth);
+	ck_assert_msg(!wrong, "%s", wrong);
+	print_table(search, depth);
+	ck_assert_uint_gt(search->at_depth[depth], 0);
+}
+
 START_TEST(every_event_in_every_state_ends_each_submission_once_and_leaves_nothing)
 {
 	static struct search search;
 	unsigned depth = depth_wanted();
 
-	search_open(&search);
-	const char *wrong = search_all(&search, depth);
-	ck_assert_msg(!wrong, "%s", wrong);
-	print_table(&search, depth);
-	ck_assert_uint_gt(search.at_depth[depth], 0);
+	run_search(&search, depth);
 	for (int row = 0; row < ROWS; row++)
 		if (row_names[row] && row != ROW_DEVICE + DEV_OFFLINE)
 			check_rows(&search, &row, 1);
-	for (int event = 0; event < EV_COUNT; event++)
+	for (int event = 0; event < EV_OPERATOR; event++)
 		ck_assert_msg(search.changed[event], "%s never changed anything", scene_event_names[event]);
 	search_close(&search);
 }
@@ -291,14 +298,24 @@ END_TEST
 START_TEST(so_it_is_with_a_device_that_never_comes_back)
 {
 	static const int rows[] = {ROW_DEVICE + DEV_OFFLINE, ROW_DEVICE + DEV_GONE, ROW_RUNG + RECOVERY_OFFLINE};
-	static struct search search = {.stranded = true};
-	unsigned depth = depth_wanted() + 3;
+	static const struct path fault = {
+	    6, {EV_SUBMIT_A1, EV_WORKER_DONE, EV_SUBMIT_A2, EV_WORKER_DONE, EV_SUBMIT_B, EV_IRQ_FAULT}};
+	static struct search search = {.from = &fault, .operated = true, .stranded = true};
 
-	search_open(&search);
-	const char *wrong = search_all(&search, depth);
-	ck_assert_msg(!wrong, "%s", wrong);
-	print_table(&search, depth);
+	run_search(&search, depth_wanted() + 3);
 	check_rows(&search, rows, sizeof(rows) / sizeof(rows[0]));
+	search_close(&search);
+}
+END_TEST
+
+/* With work on the device, behind it, and of another session. */
+START_TEST(so_it_is_when_an_operator_resets_and_drains)
+{
+	static const struct path busy = {5, {EV_SUBMIT_A1, EV_WORKER_DONE, EV_SUBMIT_A2, EV_WORKER_DONE, EV_SUBMIT_B}};
+	static struct search search = {.from = &busy, .operated = true};
+
+	run_search(&search, depth_wanted() + 2);
+	ck_assert(search.changed[EV_RESET] && search.changed[EV_DRAIN]);
 	search_close(&search);
 }
 END_TEST
@@ -306,14 +323,10 @@ END_TEST
 /* Work of both is on the device at once, and neither's end is the end of what it reaches. */
 START_TEST(so_it_is_with_sessions_that_share_an_address_space)
 {
-	static struct search search = {.shares = true};
-	unsigned depth = depth_wanted();
+	static const struct path both = {4, {EV_SUBMIT_A1, EV_WORKER_DONE, EV_SUBMIT_B, EV_WORKER_DONE}};
+	static struct search search = {.from = &both, .operated = true, .shares = true};
 
-	search_open(&search);
-	const char *wrong = search_all(&search, depth);
-	ck_assert_msg(!wrong, "%s", wrong);
-	print_table(&search, depth);
-	ck_assert_uint_gt(search.at_depth[depth], 0);
+	run_search(&search, depth_wanted() + 1);
 	search_close(&search);
 }
 END_TEST
@@ -338,6 +351,7 @@ int main(void)
 	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, every_event_in_every_state_ends_each_submission_once_and_leaves_nothing);
 	tcase_add_test(tcase, so_it_is_with_a_device_that_never_comes_back);
+	tcase_add_test(tcase, so_it_is_when_an_operator_resets_and_drains);
 	tcase_add_test(tcase, so_it_is_with_sessions_that_share_an_address_space);
 	tcase_add_test(tcase, a_planted_double_completion_is_found);
 	suite_add_tcase(suite, tcase);
