@@ -58,6 +58,7 @@ static const struct config_key scheduler_keys[] = {
     {"policy", KIND_STRING, offsetof(struct config, scheduler.policy), 1, CONFIG_NAME_BYTES, NULL, NULL, false},
     CONFIG_UINT("max_in_flight", struct config, scheduler.max_in_flight, 1, 8),
     CONFIG_UINT("max_in_flight_us", struct config, scheduler.max_in_flight_us, 0, 10000000),
+    CONFIG_UINT("min_in_flight_us", struct config, scheduler.min_in_flight_us, 0, 10000000),
     CONFIG_UINT("ageing_ms", struct config, scheduler.ageing_ms, 0, 3600000),
     CONFIG_OBJECT("remainder", struct config, scheduler.remainder, remainder_keys),
     CONFIG_END};
@@ -209,6 +210,7 @@ static void set_defaults(struct config *config)
 	memcpy(config->scheduler.policy, "fair", sizeof("fair"));
 	config->scheduler.max_in_flight = 2;
 	config->scheduler.max_in_flight_us = 5000;
+	config->scheduler.min_in_flight_us = 500;
 	config->scheduler.ageing_ms = 500;
 	config->scheduler.remainder.permille[SCHED_HIGH] = 100;
 	config->scheduler.remainder.permille[SCHED_NORMAL] = 100;
@@ -312,6 +314,7 @@ void config_host_options(const struct config *config, struct host_options *out)
 		out->remainder[class] = (uint32_t)config->scheduler.remainder.permille[class];
 	out->max_in_flight = (uint32_t)config->scheduler.max_in_flight;
 	out->max_in_flight_ns = config->scheduler.max_in_flight_us * NSEC_PER_USEC;
+	out->min_in_flight_ns = config->scheduler.min_in_flight_us * NSEC_PER_USEC;
 	out->default_budget_ns = config->budget.default_ms * NSEC_PER_MSEC;
 	out->max_budget_ns = config->budget.max_ms * NSEC_PER_MSEC;
 	out->quarantine.session_threshold = (uint32_t)config->quarantine.session_threshold;

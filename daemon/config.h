@@ -47,6 +47,7 @@ struct config {
 		char policy[CONFIG_NAME_BYTES];
 		uint64_t max_in_flight;
 		uint64_t max_in_flight_us;
+		uint64_t min_in_flight_us;
 		uint64_t ageing_ms;
 		struct config_remainder remainder;
 	} scheduler;

@@ -213,7 +213,13 @@ static struct sched_item *pick(struct device *device)
 			    holder ? &holder->share : NULL, clock_now().v);
 }
 
-/* Only an abort takes work back from the hardware: what is ahead there is little, in number and in time. */
+/* Of short ones. */
+#define MOST_IN_FLIGHT 4u
+
+/*
+ * Only an abort takes work back from the hardware: what is ahead there is little, in number and in time. But it is no
+ * less than the host needs to hear of an end and to act on it, or the device would run dry between short submissions.
+ */
 bool device_has_room(const struct device *device)
 {
 	const struct host_options *options = &device->host->options;
@@ -223,7 +229,10 @@ bool device_has_room(const struct device *device)
 		return true;
 	list_each (node, next, &device->in_flight)
 		ahead_ns += list_entry(node, struct submission, link)->item.estimate_ns;
-	return device->in_flight_count < options->max_in_flight && ahead_ns < options->max_in_flight_ns;
+	if (ahead_ns >= options->max_in_flight_ns)
+		return false;
+	return device->in_flight_count < options->max_in_flight ||
+	       (device->in_flight_count < MOST_IN_FLIGHT && ahead_ns < options->min_in_flight_ns);
 }
 
 /* Whoever holds the device has nothing more for it. */

@@ -29,6 +29,7 @@ struct host_options {
 	uint64_t ageing_ns;
 	uint32_t remainder[SCHED_CLASSES]; /* permille */
 	uint32_t max_in_flight;
+	uint64_t min_in_flight_ns; /* of estimated device time: below it there may be more */
 	uint64_t max_in_flight_ns; /* of estimated device time, from the second submission on */
 	uint64_t default_budget_ns;
 	uint64_t max_budget_ns;

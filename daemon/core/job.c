@@ -480,7 +480,8 @@ int job_destroy(struct job *job, struct fail *fail)
 
 void job_learn(struct job *job, uint64_t device_ns)
 {
-	job->estimate_ns = (job->estimate_ns * 3 + device_ns) / 4;
+	job->estimate_ns = job->has_run ? (job->estimate_ns * 3 + device_ns) / 4 : device_ns;
+	job->has_run = true;
 }
 
 npu_addr_t job_last_tcb(const struct job *job)

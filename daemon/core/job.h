@@ -80,6 +80,7 @@ struct job {
 	uint64_t arena_bytes; /* charged */
 	uint64_t heap_bytes; /* charged */
 	uint64_t estimate_ns; /* of the device time of a run, smoothed */
+	bool has_run; /* before, nothing is known of it */
 	uint64_t epoch; /* tenure in which all its buffers are mapped */
 };
 

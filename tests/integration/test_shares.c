@@ -57,9 +57,9 @@ static void share_time(char *path)
 static struct harness *start(const char *policy, const struct stage *stage, const char *time)
 {
 	char path[] = "/tmp/npud-time-XXXXXX", members[2048];
-	int used =
-	    snprintf(members, sizeof(members), ",\"scheduler\":{\"policy\":\"%s\",\"max_in_flight\":%u},\"tenants\":[",
-		     policy, stage->max_in_flight ? stage->max_in_flight : 2);
+	int used = snprintf(
+	    members, sizeof(members), ",\"scheduler\":{\"policy\":\"%s\",\"max_in_flight\":%u%s},\"tenants\":[", policy,
+	    stage->max_in_flight ? stage->max_in_flight : 2, stage->max_in_flight ? ",\"min_in_flight_us\":0" : "");
 
 	for (unsigned t = 0; t < stage->tenants; t++)
 		used += snprintf(members + used, sizeof(members) - (size_t)used,

@@ -66,6 +66,7 @@ START_TEST(every_key_reaches_its_place)
 	ck_assert_uint_eq(config.devices[2].iommu, VFIO_IOMMU_TYPE1);
 	config_host_options(&config, &options);
 	ck_assert_uint_eq(options.max_in_flight, 4);
+	ck_assert_uint_eq(options.min_in_flight_ns, 500000);
 	ck_assert_uint_eq(options.default_budget_ns, 10000000);
 	ck_assert_uint_eq(options.quarantine.session_threshold, 3);
 	ck_assert_uint_eq(options.quarantine.tenant_threshold, 7);

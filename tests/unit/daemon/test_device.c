@@ -110,6 +110,33 @@ START_TEST(in_flight_work_is_bounded)
 }
 END_TEST
 
+/* So long that the device does not run dry while the host hears of an end, or as many as may be. */
+START_TEST(of_short_submissions_there_are_more_in_flight)
+{
+	static const struct {
+		uint64_t each_ns;
+		uint32_t count;
+	} lengths[] = {{50000, 4}, {200000, 3}, {250000, 2}, {2000000, 2}, {5000000, 1}};
+	struct host_options options = world_options();
+	struct job *jobs[6];
+	struct world world;
+	options.min_in_flight_ns = 500000;
+	world_open_with(&world, &options);
+	struct session *session = world_session(&world);
+
+	for (unsigned i = 0; i < 6; i++) {
+		jobs[i] = make_job(session);
+		jobs[i]->estimate_ns = lengths[_i].each_ns;
+	}
+	for (unsigned i = 0; i < 6; i++)
+		(void)run(&world, session, jobs[i]);
+	ck_assert_uint_eq(world.device->in_flight_count, lengths[_i].count);
+	for (unsigned i = 0; i < 6; i++)
+		complete(&world, jobs[i]);
+	world_close(&world);
+}
+END_TEST
+
 static struct sched_item *item_of(struct session *session, uint64_t submission)
 {
 	for (uint32_t i = 0; i < NPUD_MAX_INFLIGHT_EVENTS; i++)
@@ -626,6 +653,7 @@ int main(void)
 	tcase_add_test(tcase, a_matching_pointer_completes_all_before_it);
 	tcase_add_test(tcase, unknown_pointers_are_counted_and_end_nothing);
 	tcase_add_test(tcase, in_flight_work_is_bounded);
+	tcase_add_loop_test(tcase, of_short_submissions_there_are_more_in_flight, 0, 5);
 	tcase_add_test(tcase, what_cannot_meet_its_deadline_is_shed_in_time_and_never_runs);
 	tcase_add_test(tcase, a_tenant_that_used_up_its_time_runs_when_the_timer_fires);
 	tcase_add_test(tcase, a_tenant_does_not_get_rid_of_what_it_owes_by_coming_back);
