@@ -4,32 +4,6 @@
 #include "daemon/core/offence.h"
 #include "tests/unit/daemon/world.h"
 
-static uint64_t run_in(struct world *world, const struct queue *queue, const struct job *job, bool restartable)
-{
-	const struct submit_request request = {
-	    .job = job->handle, .queue = queue ? queue->handle : 0, .restartable = restartable};
-	struct submit_reply reply;
-
-	ck_assert_int_eq(session_submit(job->session, &request, &reply, NULL), 0);
-	world_work(world);
-	return reply.submission;
-}
-
-static uint64_t run_restartable(struct world *world, const struct job *job)
-{
-	return run_in(world, NULL, job, true);
-}
-
-/* Nobody in particular is at fault, and what was running is not known. */
-static void lose_the_device(struct world *world)
-{
-	world->fake->failing |= FAKE_COLLECT;
-	device_irq(world->device);
-	world->fake->failing &= ~(unsigned)FAKE_COLLECT;
-	world_work(world);
-	ck_assert_int_eq(world->device->state, DEV_READY);
-}
-
 static void raise_exception(struct world *world, const struct job *job)
 {
 	report(world, NPU_EVENT_EXCEPTION, job_last_tcb(job).v, 0);

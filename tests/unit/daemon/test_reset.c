@@ -36,16 +36,6 @@ static void expect_failed(const struct world *world, enum device_state state, co
 	ck_assert_msg(strstr(world->device->reset.reason, words) != NULL, "%s", world->device->reset.reason);
 }
 
-static uint64_t run_restartable(struct world *world, const struct job *job)
-{
-	const struct submit_request request = {.job = job->handle, .restartable = true};
-	struct submit_reply reply;
-
-	ck_assert_int_eq(session_submit(job->session, &request, &reply, NULL), 0);
-	world_work(world);
-	return reply.submission;
-}
-
 /* More often than a recovery would believe in its innocence. */
 START_TEST(a_reset_loses_nothing_that_may_run_again_however_often)
 {

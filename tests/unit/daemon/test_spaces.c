@@ -21,16 +21,6 @@ static void open_sharing(struct world *world, enum tenant_space kind, int way)
 	world_open_on(world, &options, way ? &fake_table_ops : &fake_vfio_ops);
 }
 
-static uint64_t run_restartable(struct world *world, const struct job *job)
-{
-	const struct submit_request request = {.job = job->handle, .restartable = true};
-	struct submit_reply reply;
-
-	ck_assert_int_eq(session_submit(job->session, &request, &reply, NULL), 0);
-	world_work(world);
-	return reply.submission;
-}
-
 static bool is_mapped(const struct world *world, const struct buffer *buffer)
 {
 	for (unsigned i = 0; i < FAKE_MAPS; i++)
@@ -313,16 +303,6 @@ START_TEST(only_the_guilty_has_a_point_against_it)
 	world_close(&world);
 }
 END_TEST
-
-/* Nobody in particular is at fault, and what was running is not known. */
-static void lose_the_device(struct world *world)
-{
-	world->fake->failing |= FAKE_COLLECT;
-	device_irq(world->device);
-	world->fake->failing &= ~(unsigned)FAKE_COLLECT;
-	world_work(world);
-	ck_assert_int_eq(world->device->state, DEV_READY);
-}
 
 START_TEST(at_a_reset_only_what_ran_and_may_not_run_twice_is_lost)
 {

@@ -365,6 +365,22 @@ static inline uint64_t run(struct world *world, struct session *session, const s
 	return submission;
 }
 
+static inline uint64_t run_in(struct world *world, const struct queue *queue, const struct job *job, bool restartable)
+{
+	const struct submit_request request = {
+	    .job = job->handle, .queue = queue ? queue->handle : 0, .restartable = restartable};
+	struct submit_reply reply;
+
+	ck_assert_int_eq(session_submit(job->session, &request, &reply, NULL), 0);
+	world_work(world);
+	return reply.submission;
+}
+
+static inline uint64_t run_restartable(struct world *world, const struct job *job)
+{
+	return run_in(world, NULL, job, true);
+}
+
 static inline void report(struct world *world, int kind, uint32_t pointer, uint32_t flags)
 {
 	struct npu_event event = {.tcb_pointer = pointer, .status = 0x201, .signal_flags = flags, .ticks = 42};
@@ -380,6 +396,16 @@ static inline void complete(struct world *world, const struct job *job)
 	world->fake->idle = 1;
 	device_irq(world->device);
 	world_work(world);
+}
+
+/* A failure for which nobody in particular is at fault: what was running is not known. */
+static inline void lose_the_device(struct world *world)
+{
+	world->fake->failing |= FAKE_COLLECT;
+	device_irq(world->device);
+	world->fake->failing &= ~(unsigned)FAKE_COLLECT;
+	world_work(world);
+	ck_assert_int_eq(world->device->state, DEV_READY);
 }
 
 /* The same on the second device. */
