@@ -9,7 +9,6 @@
 
 #include "daemon/log.h"
 #include "daemon/util/cleanup.h"
-#include "daemon/wire/envelope.h"
 #include "daemon/wire/error.h"
 #include "daemon/wire/request.h"
 #include "daemon/wire/server.h"
@@ -85,14 +84,18 @@ static int keep_reply(struct conn *conn, const uint8_t *data, size_t bytes)
  * is while something is discarded, and then the reply says that this is done. Takes `with`, a descriptor that goes with
  * it or -1.
  */
-static int send_reply(struct conn *conn, const Npud__Reply *reply, int with)
+static int send_reply(struct conn *conn, Npud__Reply *reply, int with)
 {
 	_cleanup_close_ int fd = with;
+	Npud__ServerFrame frame = NPUD__SERVER_FRAME__INIT;
 	uint8_t data[CONN_OUT_BYTES];
-	size_t bytes = envelope_reply(reply, data, sizeof(data));
 
-	if (bytes == 0)
+	frame.body_case = NPUD__SERVER_FRAME__BODY_REPLY;
+	frame.reply = reply;
+	size_t bytes = npud__server_frame__get_packed_size(&frame);
+	if (bytes > sizeof(data))
 		return -EMSGSIZE;
+	npud__server_frame__pack(&frame, data);
 	bool discarding = discard_is_under_way(&conn->discard);
 	int error = discarding ? -EAGAIN : frame_send(conn->fd, data, bytes, fd);
 	if (error != -EAGAIN)

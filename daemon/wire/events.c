@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "daemon/core/device.h"
-#include "daemon/wire/envelope.h"
 #include "daemon/wire/request.h"
 
 _Static_assert((int)OUT_DONE == (int)NPUD__OUTCOME__OUTCOME_DONE &&
@@ -33,6 +32,18 @@ int device_status(const struct device *device)
 	}
 }
 
+/* 0 if it does not fit. */
+static size_t pack(Npud__Event *event, uint8_t *out, size_t bytes)
+{
+	Npud__ServerFrame frame = NPUD__SERVER_FRAME__INIT;
+
+	frame.body_case = NPUD__SERVER_FRAME__BODY_EVENT;
+	frame.event = event;
+	if (npud__server_frame__get_packed_size(&frame) > bytes)
+		return 0;
+	return npud__server_frame__pack(&frame, out);
+}
+
 /* Older clients do not know the newer ways to end. */
 static Npud__Outcome outcome_for(enum outcome outcome, uint32_t minor)
 {
@@ -42,6 +53,7 @@ static Npud__Outcome outcome_for(enum outcome outcome, uint32_t minor)
 static size_t encode_done(const struct submission *submission, uint32_t minor, uint8_t *out, size_t bytes)
 {
 	const struct submission_result *result = &submission->result;
+	Npud__Event event = NPUD__EVENT__INIT;
 	Npud__JobDone done = NPUD__JOB_DONE__INIT;
 	char message[NPUD_MAX_ERROR_TEXT];
 
@@ -63,11 +75,14 @@ static size_t encode_done(const struct submission *submission, uint32_t minor, u
 	done.device_ns = result->device_ns;
 	done.device_ticks = result->device_ticks;
 	done.started = result->started;
-	return envelope_event(NPUD__EVENT__BODY_JOB_DONE, &done.base, out, bytes);
+	event.body_case = NPUD__EVENT__BODY_JOB_DONE;
+	event.job_done = &done;
+	return pack(&event, out, bytes);
 }
 
 static size_t encode_print(const struct session_print *print, uint8_t *out, size_t bytes)
 {
+	Npud__Event event = NPUD__EVENT__INIT;
 	Npud__JobPrint message = NPUD__JOB_PRINT__INIT;
 
 	message.submission = print->submission;
@@ -75,26 +90,34 @@ static size_t encode_print(const struct session_print *print, uint8_t *out, size
 	message.task = print->task;
 	message.text.data = (uint8_t *)(uintptr_t)print->text;
 	message.text.len = print->bytes;
-	return envelope_event(NPUD__EVENT__BODY_JOB_PRINT, &message.base, out, bytes);
+	event.body_case = NPUD__EVENT__BODY_JOB_PRINT;
+	event.job_print = &message;
+	return pack(&event, out, bytes);
 }
 
 static size_t encode_device(const struct device *device, uint32_t minor, uint8_t *out, size_t bytes)
 {
+	Npud__Event event = NPUD__EVENT__INIT;
 	Npud__DeviceState state = NPUD__DEVICE_STATE__INIT;
 
 	state.index = device->index;
 	state.status = (Npud__DeviceStatus)device_status(device);
 	state.reason = (char *)(uintptr_t)device->reason;
 	state.drained = device->drained && minor >= CONTROL_MINOR;
-	return envelope_event(NPUD__EVENT__BODY_DEVICE_STATE, &state.base, out, bytes);
+	event.body_case = NPUD__EVENT__BODY_DEVICE_STATE;
+	event.device_state = &state;
+	return pack(&event, out, bytes);
 }
 
 static size_t encode_moved(const struct device *device, uint8_t *out, size_t bytes)
 {
+	Npud__Event event = NPUD__EVENT__INIT;
 	Npud__SessionMoved moved = NPUD__SESSION_MOVED__INIT;
 
 	moved.device = device->index;
-	return envelope_event(NPUD__EVENT__BODY_SESSION_MOVED, &moved.base, out, bytes);
+	event.body_case = NPUD__EVENT__BODY_SESSION_MOVED;
+	event.session_moved = &moved;
+	return pack(&event, out, bytes);
 }
 
 size_t event_encode(const struct session_event *event, uint32_t minor, uint8_t *out, size_t bytes)
