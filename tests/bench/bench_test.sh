@@ -87,6 +87,7 @@ map\+unmap 4 KiB, type1
 map\+unmap 2 MiB, type1
 interrupt to JobDone / a wake-up
 \.\.\. without its registers
+\.\.\. nor its client's wake-up
 interrupt to JobDone / raw driver
 raw driver / a wake-up
 \.\.\. its registers alone

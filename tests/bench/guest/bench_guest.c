@@ -19,12 +19,24 @@
 #define WHY_BYTES 512
 
 static const char *const rows[] = {
-    "map+unmap 4 KiB, iommufd",         "map+unmap 2 MiB, iommufd",    "map+unmap 4 KiB, iommufd in use",
-    "map+unmap 2 MiB, iommufd in use",  "change of tenure by replace", "switch, 1 GiB / 1 MiB mapped",
-    "raw switch, 1 GiB / 1 MiB mapped", "map+unmap 4 KiB, type1",      "map+unmap 2 MiB, type1",
-    "interrupt to JobDone / a wake-up", "... without its registers",   "interrupt to JobDone / raw driver",
-    "raw driver / a wake-up",           "... its registers alone",     "... its message alone",
-    "npud per mapped GiB, iommufd",     "npud per mapped GiB, type1",
+    "map+unmap 4 KiB, iommufd",
+    "map+unmap 2 MiB, iommufd",
+    "map+unmap 4 KiB, iommufd in use",
+    "map+unmap 2 MiB, iommufd in use",
+    "change of tenure by replace",
+    "switch, 1 GiB / 1 MiB mapped",
+    "raw switch, 1 GiB / 1 MiB mapped",
+    "map+unmap 4 KiB, type1",
+    "map+unmap 2 MiB, type1",
+    "interrupt to JobDone / a wake-up",
+    "... without its registers",
+    "... nor its client's wake-up",
+    "interrupt to JobDone / raw driver",
+    "raw driver / a wake-up",
+    "... its registers alone",
+    "... its message alone",
+    "npud per mapped GiB, iommufd",
+    "npud per mapped GiB, type1",
 };
 
 uint32_t guest_repeats(const struct guest *guest, uint32_t usual)

@@ -210,7 +210,7 @@ struct row {
 	struct pairs pairs;
 };
 
-enum { ROW_WAKE, ROW_REST, ROW_DRIVER, ROW_RAW, ROW_REGISTERS, ROW_MESSAGE, ROWS };
+enum { ROW_WAKE, ROW_REST, ROW_OWN, ROW_DRIVER, ROW_RAW, ROW_REGISTERS, ROW_MESSAGE, ROWS };
 
 static void note(struct row *row, uint32_t at, uint64_t ours, uint64_t baseline)
 {
@@ -225,6 +225,7 @@ static void measure_once(struct row rows[ROWS], uint32_t at, uint64_t wake, cons
 
 	note(&rows[ROW_WAKE], at, ours, wake);
 	note(&rows[ROW_REST], at, without(ours, raw->registers), wake);
+	note(&rows[ROW_OWN], at, without(ours, raw->registers + raw->message), wake);
 	note(&rows[ROW_DRIVER], at, ours, all);
 	note(&rows[ROW_RAW], at, all, wake);
 	note(&rows[ROW_REGISTERS], at, raw->registers, wake);
@@ -237,6 +238,7 @@ static void measure(const struct guest *guest, struct npu_connection *connection
 	struct row rows[ROWS] = {
 	    [ROW_WAKE] = {.name = "interrupt to JobDone / a wake-up", .goal = 2},
 	    [ROW_REST] = {.name = "... without its registers", .goal = 2},
+	    [ROW_OWN] = {.name = "... nor its client's wake-up", .goal = 2},
 	    [ROW_DRIVER] = {.name = "interrupt to JobDone / raw driver"},
 	    [ROW_RAW] = {.name = "raw driver / a wake-up"},
 	    [ROW_REGISTERS] = {.name = "... its registers alone"},
