@@ -4,6 +4,7 @@
  * device at once, and that neither the end nor the fault of one costs the others anything. Each holds on a device with
  * one table and on one with several.
  */
+#include "daemon/core/control.h"
 #include "daemon/core/offence.h"
 #include "tests/unit/daemon/world.h"
 
@@ -108,6 +109,29 @@ START_TEST(who_shares_stays_where_it_is)
 		world.device->occupied--;
 		world_close(&world);
 	}
+}
+END_TEST
+
+START_TEST(who_shares_is_refused_by_a_drained_device_and_told_what_helps)
+{
+	struct world world;
+	struct fail fail;
+	uint64_t submission;
+	open_sharing(&world, TENANT_SPACE_TENANT, _i);
+	world_has_other(&world);
+	struct session *session = world_session(&world);
+	const struct job *job = make_job(session);
+
+	control_drain(session, world.device);
+	ck_assert_int_eq(try_submit(session, job, 0, &submission, &fail), -ENODEV);
+	ck_assert_msg(strstr(fail.text, "connect again for another device") != NULL, "%s", fail.text);
+	/* who does so shares with nobody on the drained one */
+	ck_assert_ptr_eq(world_session(&world)->device, world.other);
+	control_resume(session, world.device);
+	submission = run(&world, session, job);
+	complete(&world, job);
+	expect(session, submission, OUT_DONE);
+	world_close(&world);
 }
 END_TEST
 
@@ -380,6 +404,7 @@ int main(void)
 	tcase_add_loop_test(tcase, those_who_trust_everyone_share_across_tenants, 0, WAYS);
 	tcase_add_loop_test(tcase, each_device_has_a_space_of_its_own, 0, WAYS);
 	tcase_add_loop_test(tcase, who_shares_stays_where_it_is, 0, WAYS);
+	tcase_add_loop_test(tcase, who_shares_is_refused_by_a_drained_device_and_told_what_helps, 0, WAYS);
 	tcase_add_loop_test(tcase, work_of_several_sessions_is_on_the_device_at_once, 0, WAYS);
 	tcase_add_loop_test(tcase, between_spaces_the_device_is_still_reset, 0, WAYS);
 	tcase_add_loop_test(tcase, memory_of_one_is_unmapped_before_it_returns_while_the_others_run, 0, WAYS);
