@@ -71,6 +71,7 @@ static uint32_t device_limits(const struct device *device)
 static uint32_t tenure_limits(struct host *host, const struct session *session, nsec_t now)
 {
 	const struct device *device = session->device;
+	const struct sched_ops *ops = host->options.scheduler;
 	struct session *holder = device->holder;
 	uint32_t limits = 0;
 
@@ -78,8 +79,8 @@ static uint32_t tenure_limits(struct host *host, const struct session *session, 
 		return 0;
 	if (device->in_flight_count)
 		limits |= 1u << WHY_TENURE;
-	if (now.v < device->quantum.stay_until_ns &&
-	    host->options.scheduler->pick_of(host->sched, &holder->share, now.v))
+	if (ops->free_at(host->sched, device->index, now.v) < device->quantum.stay_until_ns &&
+	    ops->pick_of(host->sched, &holder->share, now.v))
 		limits |= 1u << WHY_QUANTUM;
 	return limits;
 }

@@ -207,13 +207,14 @@ START_TEST(another_session_on_the_device_is_named_as_the_reason)
 	ck_assert_uint_eq(why.order.position, 0);
 	ck_assert_uint_eq(why.limits, BIT(WHY_TENURE));
 	/* nothing has been measured yet: the quantum is what the test says */
-	world.device->quantum.stay_until_ns = fake_now.v + 1;
+	world.device->quantum.stay_until_ns = fake_now.v + 2 * gate->estimate_ns;
 	ck_assert_uint_eq(why_of(&world, session, waits).limits, BIT(WHY_TENURE));
 	world.device->in_flight_count += 2; /* keep the next one out of the hardware */
 	submit(holder, more);
 	world.device->in_flight_count -= 2;
 	ck_assert_uint_eq(why_of(&world, session, waits).limits, BIT(WHY_TENURE) | BIT(WHY_QUANTUM));
-	fake_now.v++;
+	/* what runs takes until its end: nothing more of the holder's goes to the device */
+	world.device->quantum.stay_until_ns = fake_now.v + gate->estimate_ns;
 	ck_assert_uint_eq(why_of(&world, session, waits).limits, BIT(WHY_TENURE));
 	session_close(holder);
 	session_close(session);
